@@ -1,0 +1,71 @@
+"""The composition root's first half: bind the port and register, nothing else loaded.
+
+Until this extension has registered, Lambda does not start the function's runtime; after
+that, both start side by side. So everything heavy is imported later. Connections that
+come meanwhile wait in the listener's backlog.
+"""
+
+from __future__ import annotations
+
+import _socket
+import posix
+import sys
+
+from extension.extensions_api import ExtensionsApi, ExtensionsApiError
+
+_DEFAULT_PORT = 2773
+_LONGEST_PORT = 5
+_BACKLOG = 1024
+_FORBIDDEN = 403
+
+
+def main() -> None:
+    """Run the extension until SHUTDOWN; exits the process."""
+    environ = {key.decode(): _text(value) for key, value in posix.environ.items()}
+    listener, bind_fault = _bind(environ)
+    address = environ.get("AWS_LAMBDA_RUNTIME_API")
+    if not address:
+        sys.exit(
+            "rotaware: AWS_LAMBDA_RUNTIME_API is not set: this program is started by"
+            " Lambda, from /opt/extensions"
+        )
+    api = ExtensionsApi(address)
+    name = sys.argv[0].rpartition("/")[2]
+    managed = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == (
+        "lambda-managed-instances"
+    )
+    try:
+        api.register(name, invoke=not managed)
+    except ExtensionsApiError as refusal:
+        if managed or refusal.status != _FORBIDDEN:
+            sys.exit(f"rotaware: cannot register: {refusal}")
+        api.register(name, invoke=False)
+
+    from extension.application import run  # noqa: PLC0415  see above
+
+    sys.exit(run(environ, api, listener, bind_fault))
+
+
+def _bind(environ: dict[str, str]) -> tuple[_socket.socket, str | None]:
+    """The listener, and why it could not be bound. A wrong port is reported later."""
+    text = environ.get("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", "").strip()
+    short = text.isascii() and text.isdigit() and len(text) <= _LONGEST_PORT
+    port = int(text) if short else _DEFAULT_PORT
+    listener = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+    listener.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+    # Accepted connections inherit this: an answer is one write, and must not wait.
+    listener.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+        listener.listen(_BACKLOG)
+    except (OSError, OverflowError) as fault:
+        return listener, f"port {port} of 127.0.0.1 cannot be bound: {fault}"
+    return listener, None
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "surrogateescape")
+
+
+if __name__ == "__main__":
+    main()

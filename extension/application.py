@@ -1,0 +1,161 @@
+"""The composition root's second half: build the parts, prefetch, follow the events."""
+
+from __future__ import annotations
+
+import posix
+import sys
+from typing import TYPE_CHECKING
+
+from extension.config import MAX_CONFIG_CHARACTERS, load
+from extension.endpoint import Endpoint
+from extension.http_server import HttpServer
+from extension.lifecycle import drain, follow_events
+from extension.workers import Workers
+from rotaware.aws import AwsClient
+from rotaware.cache import Cache
+from rotaware.checker import Checker
+from rotaware.clock import Deadline, SystemClock
+from rotaware.errors import RotawareError, SettingsError
+from rotaware.log import Logger
+from rotaware.secret import PARAMETER_STORE, SECRETS_MANAGER
+from rotaware.source import AwsSource
+from rotaware.stamps import SsmSheet
+from rotaware.store import Store
+from rotaware.tokens import Tokens
+
+if TYPE_CHECKING:
+    import _socket
+    from collections.abc import Mapping
+
+    from extension.extensions_api import ExtensionsApi
+    from rotaware.clock import Clock
+    from rotaware.settings import Settings
+
+MAX_WORKERS = 32
+PREFETCH_SECONDS = 5.0
+"""How long the first event is put off for a prefetch. It goes on after that."""
+
+_TOKEN_SECONDS = 2.0
+
+
+def run(
+    environ: Mapping[str, str],
+    api: ExtensionsApi,
+    listener: _socket.socket,
+    bind_fault: str | None,
+) -> int:
+    """Serve until SHUTDOWN.
+
+    Args:
+        environ: The environment variables.
+        api: Registered.
+        listener: Bound, unless ``bind_fault`` says why not.
+        bind_fault: Why the port could not be bound.
+
+    Returns:
+        The process's exit code.
+    """
+    clock = SystemClock()
+    try:
+        config = load(environ, _read_text)
+        aws = AwsClient.from_environ(
+            environ,
+            clock=clock,
+            random=_random,
+            max_connections=config.settings.max_connections,
+        )
+    except SettingsError as error:
+        return _refuse_to_start(api, error, clock)
+    if bind_fault is not None:
+        problem = (
+            f"PARAMETERS_SECRETS_EXTENSION_HTTP_PORT: {bind_fault}; choose a free port"
+        )
+        return _refuse_to_start(api, SettingsError([problem]), clock)
+    settings = config.settings
+    log = Logger(
+        service=settings.service,
+        level=settings.log_level,
+        stream=sys.stdout,
+        clock=clock,
+        function_name=environ.get("AWS_LAMBDA_FUNCTION_NAME"),
+    )
+    log.cold_start = True
+    store, checker = _cache(settings, aws, clock, log)
+    tokens = Tokens(environ, clock)
+
+    def valid_tokens() -> tuple[str, ...]:
+        try:
+            return (tokens.current(Deadline(clock, _TOKEN_SECONDS)),)
+        except RotawareError:
+            return ()
+
+    workers = Workers(MAX_WORKERS)
+    endpoint = Endpoint(store, checker, valid_tokens, clock, log)
+    server = HttpServer(listener, endpoint, workers, clock=clock, log=log)
+    flights = []
+    if settings.prefetch and config.prefetch:
+        workers.submit(checker.ensure_checked)
+        wanted = {entry.query: entry.ttl_seconds for entry in config.prefetch}
+        flights = store.prefetch(wanted)
+    server.start()
+    patience = Deadline(clock, PREFETCH_SECONDS)
+    for flight in flights:
+        flight.join(patience.remaining_seconds())
+    log.info("ready", port=settings.port, sheet=settings.stamps)
+    drain(server, follow_events(api, checker, clock, log), clock, log)
+    return 0
+
+
+def _cache(
+    settings: Settings, aws: AwsClient, clock: Clock, log: Logger
+) -> tuple[Store, Checker]:
+    """The store, and what tells it about stamps."""
+    source = AwsSource(
+        aws,
+        {
+            SECRETS_MANAGER: settings.secrets_timeout_seconds,
+            PARAMETER_STORE: settings.parameters_timeout_seconds,
+        },
+    )
+    cache = Cache(
+        settings.cache_size if settings.cache_enabled else 0,
+        settings.stale_if_error_seconds,
+    )
+    ttls = {
+        SECRETS_MANAGER: settings.secrets_ttl_seconds,
+        PARAMETER_STORE: settings.parameters_ttl_seconds,
+    }
+    store = Store(source, cache, ttls, clock, log)
+    # The checker backs off by itself: one attempt a check.
+    home = SsmSheet(aws.with_attempts(1), settings.stamps) if settings.stamps else None
+    checker = Checker(
+        home,
+        store.apply,
+        interval_seconds=settings.check_interval_seconds,
+        timeout_seconds=settings.check_timeout_seconds,
+        clock=clock,
+        random=_random,
+        log=log,
+    )
+    return store, checker
+
+
+def _refuse_to_start(api: ExtensionsApi, error: SettingsError, clock: Clock) -> int:
+    """Say what is wrong, to the log and to Lambda; the exit code."""
+    log = Logger(service="rotaware", level="INFO", stream=sys.stdout, clock=clock)
+    log.error("rotaware cannot start", problems=error.problems)
+    api.init_error(error.code, error.message)
+    return 1
+
+
+def _read_text(path: str) -> str | None:
+    try:
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123  pathlib costs start-up
+            return file.read(MAX_CONFIG_CHARACTERS + 1)
+    except FileNotFoundError:
+        return None
+
+
+def _random() -> float:
+    """Uniform in [0, 1), from the kernel: a restored snapshot must not repeat it."""
+    return int.from_bytes(posix.urandom(6), "big") / (1 << 48)

@@ -1,0 +1,173 @@
+"""What the port answers: at once when it is held, else after asking.
+
+A request that was answered from the cache is remembered by its bytes, for as long as
+the same answer would be given: until a second is over (the answer says how many are
+left), a check is due, or anything that is cached changes. The next one costs a look-up.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from extension.http1 import Response, render
+from extension.routes import route
+from rotaware.errors import RotawareError
+from rotaware.secret import Fetched
+from rotaware.store import HIT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from extension.http1 import Request
+    from extension.routes import Ask
+    from rotaware.checker import Checker
+    from rotaware.clock import Clock
+    from rotaware.log import Logger
+    from rotaware.store import Answer, Store
+
+_MAX_PREPARED = 128
+_MAX_PREPARED_BYTES = 16384
+_PONG = Response(200, b"healthy", content_type="text/plain")
+
+
+class _Prepared:
+    """An answer's bytes, and while it holds."""
+
+    __slots__ = ("answer", "epoch", "from_wall", "until_monotonic", "until_wall")
+
+    def __init__(
+        self, answer: bytes, epoch: int, wall: float, monotonic: float, seconds: float
+    ) -> None:
+        self.answer = answer
+        self.epoch = epoch
+        self.from_wall = wall
+        self.until_wall = wall + seconds
+        self.until_monotonic = monotonic + seconds
+
+
+class Endpoint:
+    """Answers requests.
+
+    Args:
+        store: Where values are read.
+        checker: Looks at the stamp sheet before a read.
+        tokens: Gives the tokens that are valid now.
+        clock: Time.
+        log: Told about what was not foreseen.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        checker: Checker,
+        tokens: Callable[[], Iterable[str]],
+        clock: Clock,
+        log: Logger,
+    ) -> None:
+        self._store = store
+        self._checker = checker
+        self._tokens = tokens
+        self._clock = clock
+        self._log = log
+        self._prepared: dict[bytes, _Prepared] = {}
+
+    def prepared(self, received: bytes) -> bytes | None:
+        """The whole answer to bytes that were answered a moment ago."""
+        prepared = self._prepared.get(received)
+        if prepared is None or prepared.epoch != self._epoch():
+            return None
+        now = self._clock.now()
+        holds = (
+            now.monotonic < prepared.until_monotonic
+            and prepared.from_wall <= now.wall < prepared.until_wall
+        )
+        return prepared.answer if holds else None
+
+    def answer_now(self, request: Request, received: bytes | None) -> Response | None:
+        """An answer that needs no waiting; None when there is none. Never blocks.
+
+        Args:
+            request: The request.
+            received: Its bytes, if they may be remembered.
+        """
+        epoch = self._epoch()
+        try:
+            ask = route(request, self._tokens)
+        except RotawareError as refusal:
+            return _refusal(refusal)
+        if ask is None:
+            return _PONG
+        due_seconds = self._checker.seconds_until_due()
+        if due_seconds == 0.0 or ask.refresh:
+            return None
+        answer = self._store.peek(ask.query)
+        if answer is None or _failed_caller(answer, ask):
+            return None
+        response = _response(answer)
+        if answer.how == HIT and received is not None:
+            self._prepare(received, response, epoch, answer.fresh_seconds, due_seconds)
+        return response
+
+    def answer(self, request: Request) -> Response:
+        """An answer, after a look at the sheet and at the source. Blocks."""
+        try:
+            ask = route(request, self._tokens)
+            if ask is None:
+                return _PONG
+            self._checker.ensure_checked()
+            answer = self._store.get(
+                ask.query, refresh=ask.refresh, instead_of=ask.instead_of
+            )
+            return _response(answer)
+        except RotawareError as refusal:
+            return _refusal(refusal)
+        except Exception as fault:  # noqa: BLE001  one bad request must not end the rest
+            self._log.error("a request failed", exception=fault)
+            return _refusal(RotawareError("an unforeseen error; see the log"))
+
+    def _prepare(
+        self,
+        received: bytes,
+        response: Response,
+        epoch: int,
+        fresh_seconds: float,
+        due_seconds: float,
+    ) -> None:
+        if len(response.body) > _MAX_PREPARED_BYTES:
+            return
+        if len(self._prepared) >= _MAX_PREPARED:
+            self._prepared.clear()
+        now = self._clock.now()
+        seconds = min(fresh_seconds % 1.0, due_seconds)
+        self._prepared[received] = _Prepared(
+            render(response), epoch, now.wall, now.monotonic, seconds
+        )
+
+    def _epoch(self) -> int:
+        """Neither part ever shrinks, so an equal sum means that both are equal."""
+        return self._store.epoch + self._checker.epoch
+
+
+def _failed_caller(answer: Answer, ask: Ask) -> bool:
+    return (
+        ask.instead_of is not None
+        and isinstance(answer.outcome, Fetched)
+        and answer.outcome.version == ask.instead_of
+    )
+
+
+def _response(answer: Answer) -> Response:
+    outcome = answer.outcome
+    if isinstance(outcome, RotawareError):
+        return _refusal(outcome, f"rotaware; {answer.how}")
+    status = f"rotaware; {answer.how}"
+    if answer.how == HIT:
+        status += f"; ttl={int(answer.fresh_seconds)}"
+    body = json.dumps(outcome.value.reveal(), separators=(",", ":")).encode()
+    return Response(200, body, status)
+
+
+def _refusal(refusal: RotawareError, cache_status: str = "rotaware") -> Response:
+    body = {"__type": refusal.code, "message": refusal.message}
+    return Response(refusal.status, json.dumps(body).encode(), cache_status)

@@ -1,0 +1,91 @@
+"""Every error that rotaware raises.
+
+    RotawareError                   status and code say how the HTTP port answers it
+    ├── SettingsError               wrong settings or config file, all problems at once
+    ├── RequestError                a request that the port does not answer
+    ├── SheetError                  a stamp sheet that cannot be used
+    └── AwsError                    AWS refused: its own code, message and status
+        └── AwsUnavailableError     AWS did not answer, or asked to come back later
+            ├── AwsThrottledError   it said so: slow down
+            └── AwsTimeoutError     no answer within the time allowed
+
+Messages name ids, fields and fixes. They never hold a secret's value.
+"""
+
+from __future__ import annotations
+
+
+class RotawareError(Exception):
+    """Base of all errors that rotaware raises on purpose."""
+
+    status: int = 500
+    code: str = "InternalFailure"
+
+    @property
+    def message(self) -> str:
+        """What went wrong, in one sentence for a person."""
+        return str(self.args[0]) if self.args else type(self).__name__
+
+
+class SettingsError(RotawareError):
+    """Settings or a config file that cannot be used.
+
+    Attributes:
+        problems: One sentence for each field: its name, the fault, the fix.
+    """
+
+    code = "Extension.ConfigInvalid"
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = tuple(problems)
+
+
+class RequestError(RotawareError):
+    """A request that the local port refuses."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class SheetError(RotawareError):
+    """A stamp sheet that is no sheet, is damaged, or is of a newer format."""
+
+    code = "SheetUnusable"
+
+
+class AwsError(RotawareError):
+    """AWS refused a call, and will refuse it again.
+
+    Attributes:
+        code: AWS's error code, such as ``ResourceNotFoundException``.
+        status: The HTTP status that AWS used.
+    """
+
+    def __init__(self, code: str, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+
+class AwsUnavailableError(AwsError):
+    """AWS could not be reached or failed; the same call may succeed later."""
+
+    def __init__(self, code: str, message: str, status: int = 502) -> None:
+        super().__init__(code, message, status)
+
+
+class AwsThrottledError(AwsUnavailableError):
+    """AWS asked for fewer calls."""
+
+
+class AwsTimeoutError(AwsUnavailableError):
+    """AWS did not answer within the time allowed."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("TimeoutError", message, 504)

@@ -1,0 +1,102 @@
+"""What is asked for, and what came back.
+
+A ``Query`` names a secret or parameter and is its own cache key. A ``Value`` holds the
+payload and cannot be printed, formatted, compared or pickled by accident: only
+``reveal()`` gives it away.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+AWSCURRENT = "AWSCURRENT"
+AWSPENDING = "AWSPENDING"
+SECRETS_MANAGER = "secretsmanager"
+PARAMETER_STORE = "ssm"
+
+
+class Query(NamedTuple):
+    """One secret or parameter, as a caller asks for it.
+
+    Attributes:
+        service: ``secretsmanager`` or ``ssm``.
+        id: Name or ARN.
+        version: A secret's version id, or a parameter's version number; None for the
+            version that ``label`` is on.
+        label: A secret's version stage, or a parameter's label.
+        decrypt: Whether a SecureString comes back decrypted; True for secrets.
+    """
+
+    service: str
+    id: str
+    version: str | None = None
+    label: str | None = None
+    decrypt: bool = True
+
+    @classmethod
+    def secret(
+        cls, secret_id: str, version_id: str | None = None, stage: str | None = None
+    ) -> Query:
+        """A secret; without version and stage, the one labelled AWSCURRENT."""
+        if version_id is None and stage is None:
+            stage = AWSCURRENT
+        return cls(SECRETS_MANAGER, secret_id, version_id, stage)
+
+    @classmethod
+    def parameter(
+        cls,
+        name: str,
+        version: str | None = None,
+        label: str | None = None,
+        *,
+        decrypt: bool = False,
+    ) -> Query:
+        """A parameter; without version and label, its latest version."""
+        return cls(PARAMETER_STORE, name, version, label, decrypt)
+
+
+class Value:
+    """A payload that cannot be printed.
+
+    Args:
+        document: The AWS answer, in the shape that the local port serves: dates as
+            ISO 8601 text, absent fields as None.
+    """
+
+    __slots__ = ("_document",)
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self._document = document
+
+    def reveal(self) -> Mapping[str, Any]:
+        """The AWS answer, secret fields included."""
+        return self._document
+
+    def __repr__(self) -> str:
+        return "<secret value, hidden>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret value cannot be pickled or copied")
+
+
+class Fetched(NamedTuple):
+    """What a source answered.
+
+    Attributes:
+        value: The payload.
+        arn: The ARN that AWS answered with.
+        subject: The name under which the stamp sheet would know it (see ``sheet``);
+            None for what no stamp outdates, such as a fixed version.
+        version: The version id, or the parameter's version number.
+        current: Whether the stamp speaks of this very version; not so for labels other
+            than AWSCURRENT, which may move whenever the current version changes.
+    """
+
+    value: Value
+    arn: str
+    subject: str | None
+    version: str
+    current: bool = True

@@ -1,0 +1,238 @@
+"""The stamp sheet: one small document that says which version of a secret is current.
+
+Rule 1. A sheet names the generation it was derived from, its base, and holds all that
+        any generation up to its base said. What lies between base and generation, the
+        gap, was overwritten unread: its stamps are unknown to whoever reads no further.
+Rule 2. A changed stamp is always younger than the one it replaces, whatever the clocks
+        of the writers say. So of two stamps for one subject the younger is the changed.
+Rule 3. A full sheet forgets its oldest stamps and raises its horizon to the generation
+        that was read when they were dropped. Who last looked before that knows nothing.
+Rule 4. Subjects and versions are written as digests, equally long whatever the names.
+
+No I/O here; ``stamps`` reads and writes, ``checker`` decides when to look.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from binascii import b2a_base64
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rotaware.errors import SheetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+FORMAT = 1
+MAX_BYTES = 4096
+"""What a standard parameter holds; 100 stamps fit."""
+
+_SUBJECT_BYTES = 8
+_VERSION_BYTES = 6
+_SUFFIX_LENGTH = len("-a1b2c3")
+_ARN_PARTS = 6
+_MALFORMED = (
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    RecursionError,
+)
+
+
+class Stamp(NamedTuple):
+    """The current version of a secret (its digest), and since when (epoch seconds)."""
+
+    version: str
+    since: int
+
+
+class Sheet(NamedTuple):
+    """The document itself.
+
+    Attributes:
+        base: The generation that this sheet was derived from; 0 for a first sheet.
+        horizon: Up to which generation stamps may have been forgotten; 0 for none.
+        born: When the first stamp was written (epoch seconds); 0 before that. A sheet
+            that was deleted and made again has another.
+        stamps: Subject to stamp.
+    """
+
+    base: int = 0
+    horizon: int = 0
+    born: int = 0
+    stamps: Mapping[str, Stamp] = {}
+
+
+class Edition(NamedTuple):
+    """A sheet and its generation: the version number that its store gave it."""
+
+    generation: int
+    sheet: Sheet
+
+    @property
+    def gap(self) -> range:
+        """The generations that were overwritten without having been read."""
+        return range(self.sheet.base + 1, self.generation)
+
+
+def subject_of(arn: str) -> str:
+    """The digest under which a sheet knows the secret or parameter of this ARN.
+
+    Region and partition do not count, so a replica shares its primary's stamp; nor does
+    the suffix of a secret's ARN, so a secret that was deleted and made again keeps it.
+
+    Raises:
+        ValueError: This is no ARN of a secret or parameter.
+    """
+    parts = arn.split(":", _ARN_PARTS)
+    service, account = (parts[2], parts[4]) if len(parts) >= _ARN_PARTS else ("", "")
+    if service == "secretsmanager" and len(parts) > _ARN_PARTS:
+        resource = parts[6][:-_SUFFIX_LENGTH]
+    elif service == "ssm" and parts[5].startswith("parameter/"):
+        resource = ":".join(parts[5:]).removeprefix("parameter").strip("/")
+    else:
+        raise ValueError(f"not the ARN of a secret or parameter: {arn[:200]!r}")
+    return _digest(f"{service}:{account}:{resource}", _SUBJECT_BYTES)
+
+
+def version_digest(version: str) -> str:
+    """The digest that stands for a version id or version number in a stamp."""
+    return _digest(version, _VERSION_BYTES)
+
+
+def outdates(stamp: Stamp | None, remembered: Stamp | None, version: str) -> bool:
+    """Whether a stamp evicts an entry.
+
+    Args:
+        stamp: What the sheet says now.
+        remembered: What it said when the entry was about to be fetched.
+        version: The digest of the version that the entry holds.
+    """
+    return stamp is not None and stamp != remembered and stamp.version != version
+
+
+def missed(seen: Edition | None, now: Edition) -> str | None:
+    """Why whoever last saw ``seen`` must doubt all it holds; None when it need not."""
+    unread = set(now.gap)
+    if seen is not None:
+        if now.generation < seen.generation or seen.sheet.born not in (
+            0,
+            now.sheet.born,
+        ):
+            return "recreated"
+        unread.discard(seen.generation)
+    if now.sheet.horizon > (seen.generation if seen else 0):
+        return "forgotten"
+    return "overwritten" if unread else None
+
+
+def merge(sheets: Iterable[Sheet]) -> dict[str, Stamp]:
+    """All that the given sheets say; of two stamps for one subject, the younger."""
+    stamps: dict[str, Stamp] = {}
+    for sheet in sheets:
+        for subject, stamp in sheet.stamps.items():
+            known = stamps.get(subject)
+            if known is None or (stamp.since, stamp.version) > (
+                known.since,
+                known.version,
+            ):
+                stamps[subject] = stamp
+    return stamps
+
+
+def derive(  # noqa: PLR0913  each is a fact that only the caller has
+    edition: Edition | None,
+    stamps: Mapping[str, Stamp],
+    truth: Mapping[str, str],
+    *,
+    now_seconds: float,
+    lost: bool = False,
+    max_bytes: int = MAX_BYTES,
+) -> Sheet:
+    """The sheet that should follow an edition.
+
+    Args:
+        edition: What was read; None when there is no sheet yet.
+        stamps: What it and its gap say together (``merge``).
+        truth: Subject to current version id, for the subjects to be stamped.
+        now_seconds: The wall clock.
+        lost: Whether a part of the gap could not be read.
+        max_bytes: The store's limit. All of ``truth`` must fit.
+    """
+    generation, old = edition or (0, Sheet())
+    new = dict(stamps)
+    for subject, version in truth.items():
+        known = new.get(subject)
+        digest = version_digest(version)
+        if known is None or known.version != digest:
+            since = int(now_seconds) if known is None else known.since + 1
+            new[subject] = Stamp(digest, max(int(now_seconds), since))
+    sheet = Sheet(
+        base=generation,
+        horizon=generation if lost else old.horizon,
+        born=old.born or int(now_seconds),
+        stamps=new,
+    )
+    oldest = sorted(new.keys() - truth.keys(), key=lambda subject: new[subject].since)
+    for subject in oldest:
+        if len(encode(sheet)) <= max_bytes:
+            break
+        del new[subject]
+        sheet = sheet._replace(horizon=generation)
+    return sheet
+
+
+def encode(sheet: Sheet) -> str:
+    """The document as ASCII text."""
+    return json.dumps(
+        {"format": FORMAT, **sheet._asdict()}, separators=(",", ":"), sort_keys=True
+    )
+
+
+def decode(text: str) -> Sheet:
+    """Read a document.
+
+    Raises:
+        SheetError: It is no sheet, or of a format that this version does not know.
+    """
+    try:
+        document = json.loads(text)
+        version = document["format"]
+        if version != FORMAT:
+            raise SheetError(
+                f"the stamp sheet has format {version!r:.20}, this version of rotaware"
+                f" reads format {FORMAT}: update the layer"
+            )
+        stamps = {
+            _text(subject): Stamp(_text(stamp[0]), _whole(stamp[1]))
+            for subject, stamp in document["stamps"].items()
+        }
+        base, horizon, born = (
+            _whole(document[name]) for name in ("base", "horizon", "born")
+        )
+        return Sheet(base, horizon, born, stamps)
+    except _MALFORMED as fault:
+        raise SheetError(
+            "this is no stamp sheet of rotaware: something else writes the parameter,"
+            " or it is damaged; delete it and the next rotation makes it anew"
+        ) from fault
+
+
+def _text(field: Any) -> str:
+    if not isinstance(field, str):
+        raise TypeError
+    return field
+
+
+def _whole(field: Any) -> int:
+    if type(field) is not int or field < 0:
+        raise TypeError
+    return field
+
+
+def _digest(text: str, length: int) -> str:
+    raw = hashlib.sha256(text.encode()).digest()[:length]
+    return b2a_base64(raw, newline=False).decode().rstrip("=")
