@@ -1,0 +1,195 @@
+"""Reads of a cached secret: latency kept alive and anew, throughput, cost of stamps."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.extension import (
+    LAUNCHER,
+    SECRETS,
+    free_port,
+    interpreter,
+    resident_bytes,
+    running,
+)
+from benchmarks.report import Row, Sum
+from benchmarks.stand_ins import STEP_SECONDS, Aws
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from benchmarks.extension import Extension
+
+ECHO = Path(__file__).parent / "peers" / "echo.py"
+CHUNK = 65536
+CONNECTIONS = 8
+MEMORY_LIMIT_BYTES = 12 * 1024 * 1024
+
+
+def measure(rounds: int) -> tuple[list[Row], list[Sum]]:
+    """Read from everyone in turn, ``rounds`` times."""
+    aws = Aws(0.0)
+    with contextlib.ExitStack() as stack:
+        ours = stack.enter_context(running(LAUNCHER, aws.address))
+        unstamped = stack.enter_context(
+            running(LAUNCHER, aws.address, ROTAWARE_STAMPS="off")
+        )
+        for extension in (ours, unstamped):
+            extension.first_secret_seconds()
+        answer = _read(ours)
+        blocking, selectors, streams = (
+            stack.enter_context(_echo(kind, answer))
+            for kind in ("blocking", "selectors", "asyncio")
+        )
+        request = ours.request(SECRETS[0])
+        rows = [
+            *_kept_alive(rounds, ours, unstamped, blocking),
+            _anew(rounds, request, ours.port, selectors),
+            _throughput(rounds, request, ours.port, streams),
+        ]
+        return rows, [_memory(ours)]
+
+
+def _kept_alive(
+    rounds: int, ours: Extension, unstamped: Extension, echo: int
+) -> list[Row]:
+    request, other = ours.request(SECRETS[0]), unstamped.request(SECRETS[0])
+    stamped, plain, bare = [], [], []
+    with ours.connect() as one, unstamped.connect() as two, _connect(echo) as three:
+        for _ in range(rounds):
+            stamped += _latencies(one, request)
+            plain += _latencies(two, other)
+            bare += _latencies(three, request)
+    return [
+        Row("warm hit, kept alive", "µs", stamped, bare, "blocking echo", 1.25),
+        Row("the same, against stamps off", "µs", stamped, plain, "stamps off", 1.05),
+    ]
+
+
+def _anew(rounds: int, request: bytes, ours: int, echo: int) -> Row:
+    samples: dict[int, list[float]] = {ours: [], echo: []}
+    for _ in range(rounds):
+        for port, values in samples.items():
+            for _ in range(50):
+                began = time.perf_counter()
+                with _connect(port) as client:
+                    client.sendall(request)
+                    client.recv(CHUNK)
+                values.append((time.perf_counter() - began) * 1e6)
+    return Row(
+        "warm hit, new connection",
+        "µs",
+        samples[ours],
+        samples[echo],
+        "selectors echo",
+        1.25,
+    )
+
+
+def _throughput(rounds: int, request: bytes, ours: int, echo: int) -> Row:
+    samples: dict[int, list[float]] = {ours: [], echo: []}
+    for _ in range(rounds):
+        for port, values in samples.items():
+            values.append(_reads_per_second(port, request, 2000))
+    return Row(
+        f"throughput, {CONNECTIONS} connections",
+        "reads/s",
+        samples[ours],
+        samples[echo],
+        "asyncio echo",
+        1.3,
+        at_least=True,
+    )
+
+
+def _reads_per_second(port: int, request: bytes, reads: int) -> float:
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(_connect(port)) for _ in range(CONNECTIONS)]
+        poll = select.epoll()
+        by_fileno = {client.fileno(): client for client in clients}
+        for fileno in by_fileno:
+            poll.register(fileno, select.EPOLLIN)
+        began = time.perf_counter()
+        for client in clients:
+            client.sendall(request)
+        sent, done = len(clients), 0
+        while done < sent:
+            for fileno, _ in poll.poll(STEP_SECONDS):
+                by_fileno[fileno].recv(CHUNK)
+                done += 1
+                if sent < reads:
+                    by_fileno[fileno].sendall(request)
+                    sent += 1
+        return done / (time.perf_counter() - began)
+
+
+def _memory(ours: Extension) -> Sum:
+    with subprocess.Popen(
+        [interpreter(), "-I", "-S", "-c", "input()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as bare:
+        time.sleep(0.2)
+        more = ours.resident_bytes() - resident_bytes(bare.pid)
+        bare.communicate(b"\n")
+    return Sum(
+        f"resident memory, {len(SECRETS)} secrets",
+        f"+{more / 2**20:.1f} MB over the bare interpreter",
+        "+12 MB",
+        more <= MEMORY_LIMIT_BYTES,
+    )
+
+
+def _latencies(client: socket.socket, request: bytes) -> list[float]:
+    samples = []
+    for _ in range(200):
+        began = time.perf_counter()
+        client.sendall(request)
+        client.recv(CHUNK)
+        samples.append((time.perf_counter() - began) * 1e6)
+    return samples
+
+
+def _read(extension: Extension) -> bytes:
+    with extension.connect() as client:
+        client.sendall(extension.request(SECRETS[0]))
+        return client.recv(CHUNK)
+
+
+@contextlib.contextmanager
+def _echo(kind: str, answer: bytes) -> Iterator[int]:
+    port = free_port()
+    with tempfile.NamedTemporaryFile() as file:
+        Path(file.name).write_bytes(answer)
+        command = [sys.executable, str(ECHO), kind, str(port), file.name]
+        with subprocess.Popen(command) as process:
+            try:
+                _wait_until_it_answers(port)
+                yield port
+            finally:
+                process.kill()
+
+
+def _wait_until_it_answers(port: int) -> None:
+    give_up = time.perf_counter() + STEP_SECONDS
+    while time.perf_counter() < give_up:
+        with contextlib.suppress(OSError), _connect(port) as client:
+            client.sendall(b"?")
+            if client.recv(CHUNK):
+                return
+        time.sleep(0.01)
+    raise TimeoutError("the echo server did not start")
+
+
+def _connect(port: int) -> socket.socket:
+    client = socket.create_connection(("127.0.0.1", port), STEP_SECONDS)
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return client

@@ -1,0 +1,127 @@
+"""Figures side by side: medians, ratios to a peer, budgets; a table and a plot."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One budget, measured.
+
+    Attributes:
+        name: What is measured.
+        unit: Of both samples.
+        ours: Samples of rotaware.
+        peer: Samples of the peer, taken in turn with ours.
+        peer_name: Who the peer is.
+        limit: What our median may be, as a multiple of the peer's.
+        at_least: Whether the limit is a floor instead.
+    """
+
+    name: str
+    unit: str
+    ours: Sequence[float] = field(repr=False)
+    peer: Sequence[float] = field(repr=False)
+    peer_name: str
+    limit: float
+    at_least: bool = False
+
+    @property
+    def ratio(self) -> float:
+        """Our median as a multiple of the peer's."""
+        return statistics.median(self.ours) / statistics.median(self.peer)
+
+    @property
+    def met(self) -> bool:
+        """Whether the budget is kept."""
+        return self.ratio >= self.limit if self.at_least else self.ratio <= self.limit
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """A budget that is a difference or a count, not a ratio."""
+
+    name: str
+    measured: str
+    budget: str
+    met: bool
+
+
+def table(rows: Sequence[Row], sums: Sequence[Sum]) -> str:
+    """A Markdown table of everything, with the machine's kind."""
+    lines = [
+        "| what | rotaware | peer | ratio | budget | |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        ours, peer = statistics.median(row.ours), statistics.median(row.peer)
+        sign = "≥" if row.at_least else "≤"
+        lines.append(
+            f"| {row.name} | {ours:,.1f} {row.unit} | {peer:,.1f} {row.unit},"
+            f" {row.peer_name} | **{row.ratio:.2f}x** | {sign} {row.limit:.2f}x"
+            f" | {_verdict(row.met)} |"
+        )
+    lines += [
+        f"| {one.name} | {one.measured} | | | {one.budget} | {_verdict(one.met)} |"
+        for one in sums
+    ]
+    return "\n".join([*lines, "", machine()]) + "\n"
+
+
+def machine() -> str:
+    """What was measured on."""
+    model = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
+    cores = os.cpu_count()
+    return (
+        f"Medians of interleaved samples, one run, on {cores} cores of {model},"
+        f" Linux {platform.release().split('-')[0]}, CPython"
+        f" {platform.python_version()}."
+    )
+
+
+def plot(rows: Sequence[Row], path: Path) -> None:
+    """A bar for each ratio, with its budget marked, as SVG."""
+    import matplotlib as mpl  # noqa: PLC0415  slow, and only wanted at the end
+
+    mpl.use("svg")
+    mpl.rcParams["svg.hashsalt"] = "rotaware"
+    from matplotlib import pyplot as plt  # noqa: PLC0415  after the choice above
+
+    figure, axes = plt.subplots(figsize=(8, 0.55 * len(rows) + 1.2))
+    names = [f"{row.name}\n({row.peer_name})" for row in rows]
+    colours = ["#2a7f62" if row.met else "#b3261e" for row in rows]
+    places = range(len(rows))
+    axes.barh(places, [row.ratio for row in rows], color=colours, height=0.55)
+    for place, row in zip(places, rows, strict=True):
+        axes.plot([row.limit] * 2, [place - 0.38, place + 0.38], color="#222", lw=2)
+        axes.text(row.ratio + 0.03, place, f"{row.ratio:.2f}x", va="center", size=8)
+    axes.axvline(1.0, color="#999", lw=0.8, ls=":")
+    axes.set_yticks(list(places), names, size=8)
+    axes.invert_yaxis()
+    axes.set_xlabel("multiple of the peer in brackets; the black line is the budget")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+
+
+def _verdict(met: bool) -> str:  # noqa: FBT001  one flag, one word
+    return "met" if met else "**missed**"

@@ -1,0 +1,53 @@
+"""Cold start: until Lambda has the registration, until the first secret is served."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+
+from benchmarks.extension import LAUNCHER, boto3_peer, interpreter, running
+from benchmarks.report import Row, Sum
+from benchmarks.stand_ins import Aws
+
+DELAY_SECONDS = 0.02
+MANY = 31
+
+
+def measure(rounds: int) -> tuple[list[Row], list[Sum]]:
+    """Start everything in turn, ``rounds`` times."""
+    bare, ours_registered, ours_served, peer_served = [], [], [], []
+    bare_command = [interpreter(), "-I", "-S", "-c", "pass"]
+    peer_command = boto3_peer()
+    aws = Aws(DELAY_SECONDS)
+    for _ in range(rounds):
+        began = time.perf_counter()
+        subprocess.run(bare_command, check=True)
+        bare.append((time.perf_counter() - began) * 1e3)
+        with running(LAUNCHER, aws.address) as extension:
+            ours_served.append(extension.first_secret_seconds() * 1e3)
+            ours_registered.append(extension.registered_seconds() * 1e3)
+        with running(peer_command, aws.address) as extension:
+            peer_served.append(extension.first_secret_seconds() * 1e3)
+    aws.close()
+    rows = [
+        Row("start to `/register`", "ms", ours_registered, bare, "bare interpreter", 2),
+        Row("start to first secret", "ms", ours_served, peer_served, "boto3", 0.35),
+    ]
+    return rows, [_calls()]
+
+
+def _calls() -> Sum:
+    """How many AWS calls a prefetch takes."""
+    aws = Aws(0.0)
+    names = [f"bench/many-{number}" for number in range(MANY)]
+    with running(LAUNCHER, aws.address, secrets=names) as extension:
+        extension.api.ready.wait(10)
+    batches = aws.calls["BatchGetSecretValue"]
+    others = sum(aws.calls.values()) - batches - aws.calls["GetParameter"]
+    aws.close()
+    return Sum(
+        f"AWS calls to prefetch {MANY} secrets",
+        f"{batches} and {others} others",
+        "2 and 0 others",
+        (batches, others) == (2, 0),
+    )

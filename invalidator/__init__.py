@@ -1,0 +1,1 @@
+"""The Lambda that EventBridge triggers: it stamps what changed on the stamp sheet."""

@@ -1,0 +1,124 @@
+"""From decisions to stamps: one judgement and one publish for a whole batch.
+
+What AWS refuses for now is handed back, for the sender to try again. What no retry
+could mend is logged, counted and over. Log lines name secrets, reasons and AWS's words,
+never an event's body.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, cast
+
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
+
+from invalidator.decide import Ignored, Touched
+from invalidator.judge import Judge
+from rotaware.errors import RotawareError
+from rotaware.stamps import SsmSheet, publish
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from aws_lambda_powertools import Logger, Metrics
+
+    import rotaware.log
+    from invalidator.decide import Decision
+    from rotaware.aws import Aws
+    from rotaware.clock import Clock
+
+NAMESPACE = "rotaware"
+
+Failures = dict[tuple[str, str], RotawareError]
+"""By ``Touched.key``: what could not be stamped for now, and why."""
+
+
+class Invalidator:
+    """Stamps what events touched.
+
+    Args:
+        aws: The client for all calls.
+        sheet: The name of the parameter that holds the sheet.
+        clock: Time.
+        random: Uniform in [0, 1).
+        logger: Where to log.
+        metrics: Counts, with a namespace and a service.
+    """
+
+    def __init__(  # noqa: PLR0913  each is a part of the outside world
+        self,
+        aws: Aws,
+        sheet: str,
+        *,
+        clock: Clock,
+        random: Callable[[], float],
+        logger: Logger,
+        metrics: Metrics,
+    ) -> None:
+        self.sheet = sheet
+        self._aws = aws
+        self._clock = clock
+        self._random = random
+        self._logger = logger
+        self._metrics = metrics
+
+    def stamp(self, decisions: Sequence[Decision]) -> Failures:
+        """Stamp all that was touched in one go; what failed for now."""
+        self._count_ignored(decisions)
+        touched = [each for each in decisions if isinstance(each, Touched)]
+        if not touched:
+            return {}
+        judge = Judge(self._aws, touched)
+        try:
+            published = publish(
+                SsmSheet(self._aws, self.sheet),
+                judge,
+                clock=self._clock,
+                random=self._random,
+                # Powertools' Logger has the one method that publish calls.
+                log=cast("rotaware.log.Logger", self._logger),
+            )
+        except RotawareError as failure:
+            self._logger.error("wrote no stamps", problem=str(failure))
+            return {each.key: failure for each in touched}
+        for (_, name), refusal in judge.refused.items():
+            self._logger.warning("refused for now", id=name, problem=str(refusal))
+        current = [each for each in touched if each.key not in judge.refused]
+        self._logger.info(
+            "stamped",
+            ids=sorted({each.id for each in current}),
+            written=published.written,
+            generation=published.generation,
+        )
+        self._count_stamped(published.written, current)
+        return dict(judge.refused)
+
+    def _count_ignored(self, decisions: Sequence[Decision]) -> None:
+        reasons = Counter(
+            each.reason for each in decisions if isinstance(each, Ignored)
+        )
+        for reason, count in reasons.items():
+            self._logger.info("ignored", reason=reason, events=count)
+            with single_metric(
+                name="EventsIgnored",
+                unit=MetricUnit.Count,
+                value=count,
+                namespace=NAMESPACE,
+                default_dimensions={
+                    "service": str(self._metrics.service),
+                    "reason": reason,
+                },
+            ):
+                pass
+
+    def _count_stamped(self, written: int, current: Sequence[Touched]) -> None:
+        self._metrics.add_metric("StampsWritten", MetricUnit.Count, written)
+        if written:
+            # A late duplicate writes nothing; its age is no lag.
+            now = self._clock.now().wall
+            for each in current:
+                lag_ms = max(0.0, now - each.occurred_at) * 1000
+                self._metrics.add_metric(
+                    "EventToStampLag", MetricUnit.Milliseconds, lag_ms
+                )
+        self._metrics.flush_metrics()

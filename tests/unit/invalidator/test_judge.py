@@ -1,0 +1,155 @@
+"""What AWS says is current, and what it will not say."""
+
+from __future__ import annotations
+
+import pytest
+
+from invalidator.decide import Touched
+from invalidator.judge import GONE, NAMES_PER_CALL, Judge
+from rotaware.errors import AwsError, AwsThrottledError
+from rotaware.sheet import subject_of
+from tests.support.account import Account
+from tests.support.events import ACCOUNT, REGION
+
+
+def secret(name: str, *, arn: str | None = None) -> Touched:
+    """A secret touched by its ARN, or by its name alone."""
+    made_up = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}-??????"
+    return Touched("secretsmanager", arn or name, arn or made_up, 0.0)
+
+
+def parameter(name: str) -> Touched:
+    """A parameter touched by its name."""
+    arn = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/{name.removeprefix('/')}"
+    return Touched("ssm", name, arn, 0.0)
+
+
+def test_the_version_labelled_awscurrent_is_the_answer() -> None:
+    """DescribeSecret's AWSCURRENT counts, whatever other labels there are."""
+    account = Account()
+    arn = account.put_secret("a", "v2")
+
+    assert {subject_of(arn): "v2"} == Judge(account, [secret("a", arn=arn)])()
+
+
+def test_a_name_is_resolved_to_the_subject_of_its_arn() -> None:
+    """An event that names a secret stamps what an event with its ARN stamps."""
+    account = Account()
+    arn = account.put_secret("a", "v2")
+
+    assert {subject_of(arn): "v2"} == Judge(account, [secret("a")])()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"DeletedDate": 1769860800.0},
+        {"VersionIdsToStages": {"v": ["AWSPENDING"]}},
+        {"VersionIdsToStages": None},
+    ],
+    ids=["waits for deletion", "no current version", "no version"],
+)
+def test_what_has_no_value_to_give_is_gone(change: dict[str, object]) -> None:
+    """A secret that cannot be read is stamped as such, so that readers let go of it."""
+    account = Account()
+    arn = account.put_secret("a", "v1")
+    account.change_secret("a", **change)
+
+    assert {subject_of(arn): GONE} == Judge(account, [secret("a", arn=arn)])()
+
+
+def test_a_deleted_secret_is_gone_by_arn_and_by_name() -> None:
+    """A secret that AWS does not know is gone, under the subject that it had."""
+    account = Account()
+    arn = account.put_secret("a", "v1")
+    account.delete_secret("a")
+
+    for touched in (secret("a", arn=arn), secret("a")):
+        assert {subject_of(arn): GONE} == Judge(account, [touched])()
+    # By name there is nothing more to ask.
+    assert [arn, "a", "a"] == account.names("DescribeSecret")
+
+
+def test_a_name_that_lives_again_is_not_gone() -> None:
+    """The late event of a deleted secret does not hide its successor's version."""
+    account = Account()
+    old = account.put_secret("a", "v1", suffix="111111")
+    account.delete_secret("a")
+    new = account.put_secret("a", "v9", suffix="222222")
+
+    assert {subject_of(new): "v9"} == Judge(account, [secret("a", arn=old)])()
+
+
+def test_another_accounts_secret_is_not_confused_with_ours() -> None:
+    """A foreign ARN that AWS does not know is gone, though we have such a name."""
+    account = Account()
+    foreign = account.put_secret("a", "v1").replace(ACCOUNT, "999999999999")
+
+    assert {subject_of(foreign): GONE} == Judge(account, [secret("a", arn=foreign)])()
+
+
+def test_a_replica_answers_for_its_primary() -> None:
+    """An event forwarded from another Region is judged by the copy that is here."""
+    account = Account()
+    primary = account.put_secret("a", "v1").replace(REGION, "us-east-1")
+
+    assert {subject_of(primary): "v1"} == Judge(account, [secret("a", arn=primary)])()
+
+
+def test_parameters_are_asked_about_together() -> None:
+    """One question covers 50 names, follows every page, and misses those deleted."""
+    account = Account()
+    names = [f"/p{number}" for number in range(NAMES_PER_CALL + 1)]
+    for name in names[1:]:
+        account.put_parameter(name)
+    account.put_parameter(names[2])
+
+    answers = Judge(account, map(parameter, names))()
+
+    assert [
+        answers[subject_of(parameter(name).arn)] for name in (*names[:3], names[-1])
+    ] == [GONE, "1", "2", "1"]
+    assert len(names) == len(answers)
+    asked = account.names("DescribeParameters")
+    assert {tuple(names[:NAMES_PER_CALL]), tuple(names[NAMES_PER_CALL:])} == set(asked)
+
+
+def test_each_id_is_asked_about_once_a_call() -> None:
+    """Duplicates cost nothing; a second call asks AWS anew."""
+    account = Account()
+    arn = account.put_secret("a", "v1")
+    judge = Judge(account, [secret("a", arn=arn)] * 3 + [parameter("/p")] * 3)
+
+    before = judge()
+    account.put_secret("a", "v2")
+    account.put_parameter("/p")
+    after = judge()
+
+    assert [{"v1", GONE}, {"v2", "1"}] == [set(before.values()), set(after.values())]
+    assert [arn] * 2 == account.names("DescribeSecret")
+
+
+def test_a_refusal_concerns_its_secret_alone() -> None:
+    """What AWS refuses is remembered and not asked again; the rest is answered."""
+    account = Account()
+    arns = [account.put_secret(name, "v1") for name in "ab"]
+    denied = AwsError("AccessDeniedException", "denied")
+    account.refusals["DescribeSecret", arns[0]] = denied
+    touched = [secret(name, arn=arn) for name, arn in zip("ab", arns, strict=True)]
+    judge = Judge(account, touched)
+
+    assert [{subject_of(arns[1]): "v1"}] * 2 == [judge(), judge()]
+    assert {touched[0].key: denied} == judge.refused
+    assert [arns[0], arns[1], arns[1]] == account.names("DescribeSecret")
+
+
+def test_a_refusal_of_parameters_concerns_all_that_were_asked_about() -> None:
+    """Names that share a question share its refusal; secrets do not."""
+    account = Account()
+    arn = account.put_secret("a", "v1")
+    throttled = AwsThrottledError("ThrottlingException", "slow down")
+    account.refusals["DescribeParameters", ("/p", "/q")] = throttled
+    judge = Judge(account, [parameter("/p"), secret("a", arn=arn), parameter("/q")])
+
+    assert {subject_of(arn): "v1"} == judge()
+    assert {("ssm", "/p"): throttled, ("ssm", "/q"): throttled} == judge.refused
