@@ -1,0 +1,283 @@
+"""HTTP/1.1 over pooled sockets.
+
+Rules:
+1. At most ``max_connections`` to one place; who comes later waits, within its deadline.
+2. A kept connection that turns out dead before a byte of the answer came is replaced
+   once, invisibly: Lambda freezes processes, and peers hang up meanwhile.
+3. A connection that failed takes the other idle ones to the same place with it.
+4. ``ssl`` is imported and the CA file is read when the first https request is sent,
+   once. The host name and the certificate are always checked.
+5. Whatever goes wrong is an AwsUnavailableError that names the host, never the content.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from typing import TYPE_CHECKING, NamedTuple
+
+from rotaware.clock import Deadline, age_seconds
+from rotaware.errors import AwsTimeoutError, AwsUnavailableError
+from rotaware.http1 import BadAnswerError, Incoming, read_response
+
+if TYPE_CHECKING:
+    import ssl
+
+    from rotaware.clock import Clock, Instant
+    from rotaware.endpoints import Endpoint
+    from rotaware.http1 import Response
+
+_IDLE_SECONDS = 60.0
+_RECEIVE_BYTES = 64 * 1024
+
+
+class Limits(NamedTuple):
+    """Bounds on one exchange, within the caller's deadline.
+
+    Attributes:
+        connect_seconds: For each address of a host, the TLS handshake not included.
+        read_seconds: From the first byte sent to the last byte received, and for the
+            TLS handshake.
+    """
+
+    connect_seconds: float = 2.0
+    read_seconds: float = 5.0
+
+
+_DEFAULT_LIMITS = Limits()
+
+
+class _DiedIdleError(Exception):
+    """A kept connection was dead when it was used again."""
+
+
+class Connections:
+    """Keeps connections open and lends each to one request at a time."""
+
+    __slots__ = ("_ca_file", "_clock", "_limits", "_lock", "_most", "_places", "_tls")
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        max_connections: int,
+        ca_file: str | None = None,
+        limits: Limits = _DEFAULT_LIMITS,
+    ) -> None:
+        self._clock = clock
+        self._most = max_connections
+        self._ca_file = ca_file
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._places: dict[tuple[str, str, int], _Place] = {}
+        self._tls: ssl.SSLContext | None = None
+
+    def send(self, endpoint: Endpoint, request: bytes, deadline: Deadline) -> Response:
+        """Send one whole request and receive its answer."""
+        place = self._place(endpoint)
+        if not place.free.acquire(timeout=deadline.remaining_seconds()):
+            raise AwsTimeoutError(f"{endpoint.host}: all connections stayed busy")
+        try:
+            kept = self._kept(place)
+            if kept is not None:
+                try:
+                    return self._exchange(place, kept, request, deadline)
+                except _DiedIdleError:
+                    pass
+            return self._exchange(
+                place, self._open(endpoint, deadline), request, deadline
+            )
+        finally:
+            place.free.release()
+
+    def close_idle(self) -> None:
+        """Hang up every connection that no request uses."""
+        with self._lock:
+            places = list(self._places.values())
+        for place in places:
+            self._drop_idle(place)
+
+    def _place(self, endpoint: Endpoint) -> _Place:
+        with self._lock:
+            place = self._places.get(endpoint[:3])
+            if place is None:
+                place = self._places[endpoint[:3]] = _Place(self._most)
+            return place
+
+    def _kept(self, place: _Place) -> _Connection | None:
+        now = self._clock.now()
+        while True:
+            with self._lock:
+                connection = place.idle.pop() if place.idle else None
+            if connection is None or connection.is_usable(now):
+                return connection
+            connection.close()
+
+    def _exchange(
+        self,
+        place: _Place,
+        connection: _Connection,
+        request: bytes,
+        deadline: Deadline,
+    ) -> Response:
+        seconds = min(self._limits.read_seconds, deadline.remaining_seconds())
+        try:
+            response, reusable = connection.exchange(
+                request, Deadline(self._clock, seconds)
+            )
+        except BaseException:
+            connection.close()
+            self._drop_idle(place)
+            raise
+        if reusable:
+            connection.idle_since = self._clock.now()
+            with self._lock:
+                place.idle.append(connection)
+        else:
+            connection.close()
+        return response
+
+    def _drop_idle(self, place: _Place) -> None:
+        with self._lock:
+            dropped, place.idle = place.idle, []
+        for connection in dropped:
+            connection.close()
+
+    def _open(self, endpoint: Endpoint, deadline: Deadline) -> _Connection:
+        try:
+            raw = _connect(endpoint, deadline, self._limits.connect_seconds)
+            try:
+                raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return _Connection(
+                    endpoint.host, self._secured(raw, endpoint, deadline)
+                )
+            except BaseException:
+                raw.close()
+                raise
+        except TimeoutError:
+            raise AwsTimeoutError(f"{endpoint.host}: no connection in time") from None
+        except OSError as error:
+            raise _unavailable(endpoint.host, error) from error
+
+    def _secured(
+        self, raw: socket.socket, endpoint: Endpoint, deadline: Deadline
+    ) -> socket.socket:
+        if endpoint.scheme == "http":
+            return raw
+        context = self._tls_context()
+        raw.settimeout(_left(deadline, self._limits.read_seconds))
+        # As bytes: a str goes through the idna codec, which costs an import of its own.
+        return context.wrap_socket(raw, server_hostname=endpoint.host.encode())
+
+    def _tls_context(self) -> ssl.SSLContext:
+        with self._lock:
+            if self._tls is None:
+                self._tls = _new_tls_context(self._ca_file)
+            return self._tls
+
+
+class _Place:
+    """The connections to one scheme, host and port."""
+
+    __slots__ = ("free", "idle")
+
+    def __init__(self, max_connections: int) -> None:
+        self.free = threading.BoundedSemaphore(max_connections)
+        self.idle: list[_Connection] = []
+
+
+class _Connection:
+    """One connected socket, used by one request at a time."""
+
+    __slots__ = ("_host", "_socket", "idle_since")
+
+    def __init__(self, host: str, connected: socket.socket) -> None:
+        self._host = host
+        self._socket = connected
+        self.idle_since: Instant | None = None
+
+    def is_usable(self, now: Instant) -> bool:
+        """Whether a kept connection is young and the peer has said nothing since."""
+        if self.idle_since is None or age_seconds(self.idle_since, now) > _IDLE_SECONDS:
+            return False
+        self._socket.settimeout(0)
+        try:
+            # On the socket itself: an SSLSocket takes no flags. Bytes or an end here
+            # mean that the peer hung up.
+            socket.socket.recv(self._socket, 1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def exchange(self, request: bytes, deadline: Deadline) -> tuple[Response, bool]:
+        """The answer, and whether the connection can be used again."""
+
+        def receive() -> bytes:
+            self._socket.settimeout(_left(deadline))
+            return self._socket.recv(_RECEIVE_BYTES)
+
+        incoming = Incoming(receive)
+        try:
+            self._socket.settimeout(_left(deadline))
+            self._socket.sendall(request)
+            return read_response(incoming)
+        except TimeoutError:
+            raise AwsTimeoutError(f"{self._host}: no answer in time") from None
+        except (OSError, BadAnswerError) as error:
+            if self.idle_since is not None and not incoming.begun:
+                raise _DiedIdleError from error
+            raise _unavailable(self._host, error) from error
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+
+def _connect(
+    endpoint: Endpoint, deadline: Deadline, limit_seconds: float
+) -> socket.socket:
+    # As bytes: a str goes through the idna codec, which costs an import of its own.
+    addresses = socket.getaddrinfo(
+        endpoint.host.encode(), endpoint.port, type=socket.SOCK_STREAM
+    )
+    failure: OSError = OSError("the host has no address")
+    for family, kind, protocol, _, address in addresses:
+        connecting = socket.socket(family, kind, protocol)
+        try:
+            connecting.settimeout(_left(deadline, limit_seconds))
+            connecting.connect(address)
+        except OSError as error:
+            connecting.close()
+            failure = error
+        else:
+            return connecting
+    raise failure
+
+
+def _new_tls_context(ca_file: str | None) -> ssl.SSLContext:
+    import ssl  # noqa: PLC0415  a third of the client's cost, and http needs none of it
+
+    if ca_file is None:
+        raise OSError("no CA certificates found; set AWS_CA_BUNDLE")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_verify_locations(ca_file)
+    except OSError as error:
+        raise OSError(f"{ca_file} holds no usable CA certificates") from error
+    return context
+
+
+def _left(deadline: Deadline, limit_seconds: float = float("inf")) -> float:
+    """Seconds for a socket to wait; 0 would mean not to wait but never to end."""
+    seconds = min(deadline.remaining_seconds(), limit_seconds)
+    if seconds <= 0:
+        raise TimeoutError
+    return seconds
+
+
+def _unavailable(host: str, error: Exception) -> AwsUnavailableError:
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return AwsUnavailableError("ConnectionError", f"{host}: {reason}")
