@@ -1,0 +1,141 @@
+"""What the extension is told: its settings, and what to prefetch.
+
+Secrets to prefetch come from ``SECRET_*`` variables and the optional config file, which
+alone brings in a YAML parser. Every problem of all three is reported together. The
+value of a ``SECRET_*`` variable is never quoted: a function may have put a password
+there, thinking of something else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from rotaware import parsers
+from rotaware.errors import SettingsError
+from rotaware.secret import Query
+from rotaware.settings import VARIABLES as SETTINGS_VARIABLES
+from rotaware.settings import Settings, Variable, parsed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+SECRET_PREFIX = "SECRET_"  # noqa: S105  the name of a variable
+MAX_CONFIG_CHARACTERS = 65_536
+
+# The settings' table, and what only a config file makes sense of.
+VARIABLES = (
+    *SETTINGS_VARIABLES,
+    Variable(
+        "SECRET_*",
+        "",
+        None,
+        "a secret's name or ARN to prefetch; any ending",
+        parsers.resource_id,
+    ),
+    Variable(
+        "CACHE_TIMEOUT",
+        "",
+        "10",
+        "TTL in minutes of the secrets that the config file lists in the form"
+        " `SecretManagers:` or `CacheManager:`",
+        parsers.minutes,
+    ),
+)
+
+
+class Prefetch(NamedTuple):
+    """One secret or parameter to fetch at start.
+
+    Attributes:
+        query: What to fetch.
+        ttl_seconds: Its own TTL; None for the service's.
+        origin: Where it was listed, such as ``SECRET_DB`` or ``secrets[2]``: for a log
+            line, because an id that came from a variable may be a misplaced password.
+    """
+
+    query: Query
+    ttl_seconds: float | None = None
+    origin: str = ""
+
+
+class Config(NamedTuple):
+    """The settings, and what to fetch at start, each thing once."""
+
+    settings: Settings
+    prefetch: tuple[Prefetch, ...]
+
+
+def load(environ: Mapping[str, str], read_text: Callable[[str], str | None]) -> Config:
+    """Read variables and config file; raise SettingsError with every problem.
+
+    Args:
+        environ: The environment variables.
+        read_text: Reads a file; None when it does not exist. It may stop after more
+            than ``MAX_CONFIG_CHARACTERS``. Its OSError and UnicodeError are reported.
+    """
+    values, problems = parsed(environ)
+    found: dict[Query, Prefetch] = {}
+    for entry in _from_variables(environ, problems):
+        found.setdefault(entry.query, entry)
+    if "config_path" in values:
+        # The file says more about a secret than a variable can, such as its TTL.
+        for entry in _from_file(values["config_path"], environ, read_text, problems):
+            found[entry.query] = entry
+    if problems:
+        raise SettingsError(problems)
+    settings = Settings.from_parsed(values)
+    if settings.prefetch and len(found) > settings.cache_size:
+        problem = (
+            f"PARAMETERS_SECRETS_EXTENSION_CACHE_SIZE: {settings.cache_size} is less"
+            f" than the {len(found)} secrets and parameters to prefetch; raise it, or"
+            " list fewer"
+        )
+        raise SettingsError([problem])
+    return Config(settings, tuple(found.values()))
+
+
+def _from_variables(environ: Mapping[str, str], problems: list[str]) -> list[Prefetch]:
+    entries = []
+    for name, text in environ.items():
+        if not name.startswith(SECRET_PREFIX):
+            continue
+        shown = parsers.shown_name(name)
+        try:
+            query = Query.secret(parsers.resource_id(text))
+        except ValueError as error:
+            problems.append(
+                f"{shown}: {error}, or rename the variable if it is not for rotaware"
+            )
+        else:
+            entries.append(Prefetch(query, None, shown))
+    return entries
+
+
+def _from_file(
+    path: str,
+    environ: Mapping[str, str],
+    read_text: Callable[[str], str | None],
+    problems: list[str],
+) -> list[Prefetch]:
+    try:
+        text = read_text(path)
+    except UnicodeError:
+        problems.append(f"{path}: is not UTF-8; save it as UTF-8")
+        return []
+    except OSError as error:
+        problems.append(f"{path}: cannot be read ({error.strerror}); make it readable")
+        return []
+    if text is None:
+        return []
+    if len(text) > MAX_CONFIG_CHARACTERS:
+        problems.append(
+            f"{path}: is longer than {MAX_CONFIG_CHARACTERS} characters; list less"
+        )
+        return []
+    from extension.config_file import entries  # noqa: PLC0415  loads the YAML parser
+
+    listed, faults = entries(text, environ.get("CACHE_TIMEOUT"))
+    problems += [f"{path}: {fault}" for fault in faults]
+    return [
+        Prefetch(query, ttl_seconds, origin) for query, ttl_seconds, origin in listed
+    ]

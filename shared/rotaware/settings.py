@@ -1,0 +1,302 @@
+"""The settings, read once from a passed mapping of environment variables.
+
+``VARIABLES`` is the one table of names, defaults, meanings and parsers; the README
+shows it. Every problem is collected and reported together: the variable, what is
+wrong with its value, what to do. Only malformed numbers and words are quoted, and cut
+short: a variable may hold anything, also a secret that was put in the wrong place.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rotaware import parsers
+from rotaware.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+# Announced for a later version; until then a refusal is clearer than no effect.
+LATER = {
+    "ROTAWARE_KMS_ENV": "this version does not decrypt environment variables",
+    "ROTAWARE_LEGACY_PORTS": "this version listens on one port only",
+}
+
+
+class Variable(NamedTuple):
+    """One environment variable.
+
+    Attributes:
+        name: The variable.
+        field: What it becomes: a field of ``Settings``, or a part of one.
+        default: The text that stands for it when it is not set; None for none.
+        meaning: One line for the README.
+        parse: Turns the text into the value; raises ValueError("fault; fix").
+    """
+
+    name: str
+    field: str
+    default: str | None
+    meaning: str
+    parse: Callable[[str], Any]
+
+
+VARIABLES = (
+    Variable(
+        "PARAMETERS_SECRETS_EXTENSION_CACHE_ENABLED",
+        "cache_enabled",
+        "TRUE",
+        "`TRUE` or `FALSE`: whether anything is cached",
+        parsers.flag("TRUE", "FALSE"),
+    ),
+    Variable(
+        "PARAMETERS_SECRETS_EXTENSION_CACHE_SIZE",
+        "cache_size",
+        "1000",
+        "how many secrets and parameters are held, 0 to 1000; 0: nothing is cached",
+        parsers.whole(0, 1000),
+    ),
+    Variable(
+        "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT",
+        "port",
+        "2773",
+        "the local port, 1 to 65535 but not 9001",
+        parsers.port,
+    ),
+    Variable(
+        "PARAMETERS_SECRETS_EXTENSION_LOG_LEVEL",
+        "log_level",
+        None,
+        "`debug`, `info`, `warn`, `error` or `none`; goes before the two below",
+        parsers.log_level,
+    ),
+    Variable(
+        "AWS_LAMBDA_LOG_LEVEL",
+        "lambda_log_level",
+        None,
+        "set by Lambda's logging controls; goes before `POWERTOOLS_LOG_LEVEL`",
+        parsers.lambda_log_level,
+    ),
+    Variable(
+        "POWERTOOLS_LOG_LEVEL",
+        "powertools_log_level",
+        "INFO",
+        "as the function's Powertools Logger uses it",
+        parsers.or_default(parsers.log_level, "INFO"),
+    ),
+    Variable(
+        "POWERTOOLS_SERVICE_NAME",
+        "service",
+        "rotaware",
+        "`service` in the log lines",
+        parsers.or_default(parsers.nonempty, "rotaware"),
+    ),
+    Variable(
+        "PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS",
+        "max_connections",
+        "3",
+        "connections to Secrets Manager and to Parameter Store, each",
+        parsers.whole(1, 1_000_000),
+    ),
+    Variable(
+        "SECRETS_MANAGER_TTL",
+        "secrets_ttl_seconds",
+        "300",
+        "seconds that a secret is served from memory; 0: never; above 300 is allowed",
+        parsers.seconds(0),
+    ),
+    Variable(
+        "SSM_PARAMETER_STORE_TTL",
+        "parameters_ttl_seconds",
+        "300",
+        "the same for parameters",
+        parsers.seconds(0),
+    ),
+    Variable(
+        "SECRETS_MANAGER_TIMEOUT_MILLIS",
+        "secrets_timeout_seconds",
+        "0",
+        "milliseconds allowed for a call to Secrets Manager; 0: no limit of its own",
+        parsers.timeout,
+    ),
+    Variable(
+        "SSM_PARAMETER_STORE_TIMEOUT_MILLIS",
+        "parameters_timeout_seconds",
+        "0",
+        "the same for Parameter Store",
+        parsers.timeout,
+    ),
+    Variable(
+        "ROTAWARE_NAMESPACE",
+        "namespace",
+        "default",
+        "which functions share a stamp sheet: `/rotaware/<namespace>/stamps`",
+        parsers.namespace,
+    ),
+    Variable(
+        "ROTAWARE_STAMPS",
+        "stamps",
+        "ssm",
+        "`ssm`: the namespace's sheet; `ssm:///any/name`: that parameter; `off`: none",
+        parsers.stamps,
+    ),
+    Variable(
+        "ROTAWARE_CHECK_INTERVAL",
+        "check_interval_seconds",
+        "5",
+        "seconds between two looks at the sheet; 0: one in each invocation",
+        parsers.seconds(0),
+    ),
+    Variable(
+        "ROTAWARE_CHECK_TIMEOUT",
+        "check_timeout_seconds",
+        "0.5",
+        "seconds that a read waits for a look at the sheet, 0.01 or more",
+        parsers.seconds(0.01),
+    ),
+    Variable(
+        "ROTAWARE_STALE_IF_ERROR",
+        "stale_if_error_seconds",
+        "3600",
+        "seconds past its TTL that a value is served while AWS is out of reach;"
+        " 0: never",
+        parsers.seconds(0),
+    ),
+    Variable(
+        "ROTAWARE_PREFETCH",
+        "prefetch",
+        "on",
+        "`on` or `off`: fetch the configured secrets at start; always off with"
+        " SnapStart",
+        parsers.flag("on", "off"),
+    ),
+    Variable(
+        "ROTAWARE_CONFIG",
+        "config_path",
+        "/var/task/config.yaml",
+        "the optional config file",
+        parsers.path,
+    ),
+    Variable(
+        "ROTAWARE_TOKEN_FILE",
+        "token_file",
+        None,
+        "file with the token that readers must send, where `AWS_SESSION_TOKEN` does"
+        " not exist",
+        parsers.path,
+    ),
+    Variable(
+        "AWS_LAMBDA_INITIALIZATION_TYPE",
+        "initialization_type",
+        "on-demand",
+        "set by Lambda: `snap-start` and `lambda-managed-instances` change how"
+        " rotaware starts",
+        str,
+    ),
+)
+
+
+class Settings(NamedTuple):
+    """Everything that can be set, valid once built.
+
+    ``None`` is no limit for the timeouts, no sheet for ``stamps`` (else its parameter's
+    name), no file for ``token_file``. ``cache_enabled`` is False with a size of 0 too.
+    """
+
+    port: int
+    cache_enabled: bool
+    cache_size: int
+    secrets_ttl_seconds: float
+    parameters_ttl_seconds: float
+    secrets_timeout_seconds: float | None
+    parameters_timeout_seconds: float | None
+    max_connections: int
+    namespace: str
+    stamps: str | None
+    check_interval_seconds: float
+    check_timeout_seconds: float
+    stale_if_error_seconds: float
+    prefetch: bool
+    config_path: str
+    token_file: str | None
+    log_level: str
+    service: str
+    initialization_type: str
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Settings:
+        """Read the variables; raise SettingsError with every problem found."""
+        values, problems = parsed(environ)
+        if problems:
+            raise SettingsError(problems)
+        return cls.from_parsed(values)
+
+    @classmethod
+    def from_parsed(cls, values: Mapping[str, Any]) -> Settings:
+        """Build from what ``parsed`` returned without problems."""
+        return cls(**_combined(dict(values)))
+
+    @property
+    def snap_start(self) -> bool:
+        """Whether this environment becomes, or came from, a snapshot."""
+        return self.initialization_type == "snap-start"
+
+    @property
+    def managed_instances(self) -> bool:
+        """Whether this runs where INVOKE cannot be registered for."""
+        return self.initialization_type == "lambda-managed-instances"
+
+
+def parsed(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+    """Each variable's value, where it has a usable one, and every problem."""
+    problems = _unusable(environ)
+    values: dict[str, Any] = {}
+    for variable in VARIABLES:
+        text = environ.get(variable.name, variable.default)
+        try:
+            values[variable.field] = None if text is None else variable.parse(text)
+        except ValueError as error:
+            problems.append(f"{variable.name}: {error}")
+    return values, problems
+
+
+def _combined(values: dict[str, Any]) -> dict[str, Any]:
+    """Apply the settings that decide over another."""
+    from_lambda = values.pop("lambda_log_level")
+    from_powertools = values.pop("powertools_log_level")
+    values["log_level"] = values["log_level"] or from_lambda or from_powertools
+    values["cache_enabled"] = values["cache_enabled"] and values["cache_size"] > 0
+    # A snapshot must not hold secrets; without a cache there is nowhere to put them.
+    values["prefetch"] = (
+        values["prefetch"]
+        and values["cache_enabled"]
+        and values["initialization_type"] != "snap-start"
+    )
+    if values["stamps"] == "ssm":
+        values["stamps"] = f"/rotaware/{values['namespace']}/stamps"
+    elif values["stamps"] == "off":
+        values["stamps"] = None
+    return values
+
+
+def _unusable(environ: Mapping[str, str]) -> list[str]:
+    """A problem for each ROTAWARE_ variable that would have no effect."""
+    known = {variable.name for variable in VARIABLES}
+    problems = []
+    for name in environ:
+        if not name.startswith("ROTAWARE_") or name in known:
+            continue
+        if name in LATER:
+            problems.append(f"{name}: {LATER[name]}; remove the variable")
+        else:
+            problems.append(_unknown(name, known))
+    return problems
+
+
+def _unknown(name: str, known: set[str]) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415  costly, and only a typo needs it
+
+    shown = parsers.shown_name(name)
+    nearest = get_close_matches(shown, sorted(known), n=1, cutoff=0.7)
+    fix = f"did you mean {nearest[0]}" if nearest else "remove it"
+    return f"{shown}: rotaware has no such variable; {fix}"

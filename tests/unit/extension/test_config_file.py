@@ -1,0 +1,239 @@
+"""The config file's text becomes queries, or faults with their place."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from extension import yaml_nodes
+from extension.config_file import entries
+from rotaware.secret import Query
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CANARY = "canary-b7f3a1"
+
+
+@pytest.fixture(params=["CSafeLoader", "SafeLoader"], autouse=True)
+def loader(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every law holds with libyaml and with the pure parser of the layer."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(yaml_nodes, "LOADER", getattr(yaml, request.param))
+        yield
+
+
+def listed(
+    text: str, cache_timeout: str | None = None
+) -> list[tuple[Query, float | None, str]]:
+    """What a faultless file lists."""
+    found, faults = entries(text, cache_timeout)
+    assert [] == faults
+    return [(entry.query, entry.ttl_seconds, entry.path) for entry in found]
+
+
+def faults(text: str) -> list[str]:
+    """What is wrong with a file."""
+    return entries(text, None)[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", []),
+        ("# nothing\n", []),
+        ("---\n...\n", []),
+        ("~", []),
+        ("secrets: []", []),
+        ("secrets: [a]", [(Query.secret("a"), None, "secrets[0]")]),
+        ("secrets:\n- id: a\n", [(Query.secret("a"), None, "secrets[0]")]),
+        (
+            "secrets: [{id: a, ttl: 0.5, stage: AWSPREVIOUS}]",
+            [(Query.secret("a", None, "AWSPREVIOUS"), 0.5, "secrets[0]")],
+        ),
+        (
+            "secrets: [{id: a, version: v1}]",
+            [(Query.secret("a", "v1"), None, "secrets[0]")],
+        ),
+        (
+            "secrets: [a, {id: a, stage: AWSPREVIOUS}]",
+            [
+                (Query.secret("a"), None, "secrets[0]"),
+                (Query.secret("a", None, "AWSPREVIOUS"), None, "secrets[1]"),
+            ],
+        ),
+        (
+            "parameters: [/a, {id: /b, ttl: 9, decrypt: true, version: 3}]",
+            [
+                (Query.parameter("/a"), None, "parameters[0]"),
+                (Query.parameter("/b", "3", decrypt=True), 9.0, "parameters[1]"),
+            ],
+        ),
+        (
+            "parameters: [{id: /a, label: blue, decrypt: False}]",
+            [(Query.parameter("/a", None, "blue"), None, "parameters[0]")],
+        ),
+        (
+            "SecretManagers:\n  - secrets:\n      - a\n      - b\n",
+            [
+                (Query.secret("a"), 600.0, "SecretManagers[0].secrets[0]"),
+                (Query.secret("b"), 600.0, "SecretManagers[0].secrets[1]"),
+            ],
+        ),
+        (
+            "CacheManager:\n- secrets: [a]\n- secrets: [b]\n",
+            [
+                (Query.secret("a"), 600.0, "CacheManager[0].secrets[0]"),
+                (Query.secret("b"), 600.0, "CacheManager[1].secrets[0]"),
+            ],
+        ),
+        ("secrets: ['null']", [(Query.secret("null"), None, "secrets[0]")]),
+    ],
+)
+def test_it_lists(text: str, expected: list[tuple[Query, float | None, str]]) -> None:
+    """Every documented form is read; what is quoted is a text."""
+    assert expected == listed(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("secrets: [a", "is not valid YAML at line "),
+        ("text", "top level (line 1): has no keys; use secrets, parameters, Secret"),
+        ("other: 1", "top level (line 1): has the unknown key 'other'; use secrets,"),
+        ("secrets: a", "secrets (line 1): is not a list; begin each item with a dash"),
+        ("secrets:", "secrets (line 1): is not a list"),
+        ("secrets: {a: 1}", "secrets (line 1): is not a list"),
+        ("secrets:\n- a\n-", "secrets[1] (line 3): is empty; give it a value"),
+        ("secrets: ['']", "secrets[0] (line 1): is empty"),
+        ("secrets: [null]", "secrets[0] (line 1): is empty"),
+        ("secrets: [[a]]", "secrets[0] (line 1): is not a single value; write one"),
+        ("secrets: [a b]", "secrets[0] (line 1): is no name or ARN; use letters"),
+        ("secrets: [{ttl: 3}]", "secrets[0] (line 1): has no id; name what to fetch"),
+        ("secrets: [{id: {b: 1}}]", "secrets[0].id (line 1): is not a single value"),
+        ("secrets: [{id: a, ttl: -1}]", "secrets[0].ttl (line 1): '-1' is not a num"),
+        ("secrets: [{id: a, ttl: }]", "secrets[0].ttl (line 1): '' is not a number"),
+        ("secrets: [{id: a, name: b}]", "has the unknown key 'name'; use id, ttl, st"),
+        ("secrets: [{id: a, decrypt: true}]", "has the unknown key 'decrypt'"),
+        (
+            "secrets: [{id: a, stage: AWSPENDING}]",
+            "secrets[0].stage (line 1): is never held in memory; remove the entry",
+        ),
+        ("secrets: [{id: a, stage: ''}]", "secrets[0].stage (line 1): is empty"),
+        (
+            "secrets: [a, b, a]",
+            "secrets[2] (line 1): lists a again, as secrets[0] does",
+        ),
+        (
+            "secrets: [a]\nCacheManager: [{secrets: [a]}]",
+            "CacheManager[0].secrets[0] (line 2): lists a again, as secrets[0] does",
+        ),
+        (
+            "parameters: [{id: a, version: 1, label: b}]",
+            "parameters[0] (line 1): has both version and label; keep one",
+        ),
+        (
+            "parameters: [{id: a, version: 0}]",
+            "parameters[0].version (line 1): '0' is not a whole number from 1",
+        ),
+        (
+            "parameters: [{id: a, decrypt: yes}]",
+            "parameters[0].decrypt (line 1): 'yes' is neither; use true or false",
+        ),
+        ("CacheManager: [a]", "CacheManager[0] (line 1): has no keys; use secrets"),
+        ("CacheManager: [{secrets: [{}]}]", "[0].secrets[0] (line 1): is not a single"),
+        ("CacheManager: [{prefix: a}]", "has the unknown key 'prefix'; use secrets"),
+    ],
+    ids=range(27),
+)
+def test_it_refuses(text: str, fault: str) -> None:
+    """Each mistake gives one fault: its place, what is wrong, what to do."""
+    (found,) = faults(text)
+
+    assert fault in found
+
+
+def test_every_fault_is_reported() -> None:
+    """One wrong item hides neither the next one nor a sound one."""
+    found, wrong = entries("secrets: [a b, c, {id: d, ttl: x, y: 1}]", None)
+
+    assert [Query.secret("c")] == [entry.query for entry in found]
+    assert 3 == len(wrong)
+
+
+@pytest.mark.parametrize(
+    ("cache_timeout", "ttl_seconds"),
+    [(None, 600.0), ("", 600.0), ("1", 60.0), ("0", 0.0), ("0.5", 30.0)],
+)
+def test_the_cache_timeout_is_in_minutes(
+    cache_timeout: str | None, ttl_seconds: float
+) -> None:
+    """The community forms live for CACHE_TIMEOUT minutes, ten without it."""
+    ((_, ttl, _),) = listed("CacheManager: [{secrets: [a]}]", cache_timeout)
+
+    assert ttl_seconds == ttl
+
+
+def test_a_wrong_cache_timeout_is_told_where_it_is_used() -> None:
+    """Only the community forms take the variable, so only they complain of it."""
+    _, (fault,) = entries("CacheManager: [{secrets: [a]}]", "30s")
+
+    assert fault.startswith("the variable CACHE_TIMEOUT: '30s' is not a number; use m")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"secrets: [a\n{CANARY}: [",
+        f"{CANARY}\n\t- x",
+        f"secrets: ['{CANARY}",
+        f"secrets: [{CANARY} x]",
+        f"secrets: [{{id: [{CANARY}]}}]",
+        f"secrets: &{CANARY} [*{CANARY}]",
+        f"secrets: !{CANARY} [a]",
+        f"%{CANARY}\n---\na",
+        f"'\\x{CANARY}'",
+        f'"\\x{CANARY}"',
+        f"{CANARY}: 1\n{CANARY}: 2",
+    ],
+    ids=range(11),
+)
+def test_the_text_is_not_quoted(text: str) -> None:
+    """A file with a password in the wrong place is refused without showing it."""
+    (fault,) = faults(text)
+
+    assert CANARY not in fault
+
+
+@given(st.text() | st.text("[]{}:-,&*!|>'\"%#?@ \n\tab~01", max_size=60))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    """Whatever the text, there are entries or faults, and no other exception."""
+    found, wrong = entries(text, None)
+
+    assert all(isinstance(fault, str) for fault in wrong)
+    assert all(entry.query.id for entry in found)
+
+
+KEYS = ["secrets", "parameters", "SecretManagers", "id", "ttl", "stage", "version", "x"]
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=4)
+            | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4)
+        ),
+    )
+)
+def test_any_structure_is_read_or_refused(structure: object) -> None:
+    """Whatever a well-formed file holds, there are entries or faults."""
+    found, wrong = entries(json.dumps(structure), None)
+
+    assert len({entry.query for entry in found}) == len(found)
+    assert all(isinstance(fault, str) for fault in wrong)
