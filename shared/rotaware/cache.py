@@ -1,21 +1,23 @@
 """What is held, how old it is, and what may still be served. Pure: it takes ``now``.
 
 An entry is fresh until its TTL is over or it is evicted. After that it is stale: it is
-kept for a while, to be served when its source cannot be reached. The cache is bounded:
-the entry that was used least recently goes first. The caller locks.
+kept for a while, to be served when its source cannot be reached. A refusal is never
+stale, it is forgotten. The cache is bounded: the entry that was used least recently
+goes first. The caller locks.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from cachetools import TLRUCache
+import cachetools
 
 from rotaware.clock import Instant, age_seconds
 from rotaware.secret import Fetched
+from rotaware.sheet import outdates, version_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from rotaware.errors import AwsError
     from rotaware.secret import Query
@@ -23,6 +25,15 @@ if TYPE_CHECKING:
 
 REST_SECONDS = 1.0
 """How long a stale value is served before its failing source is asked again."""
+PROVISIONAL_SECONDS = (0.0, 0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
+"""How long an answer that contradicts its stamp is good for, the first time, the second
+and so on: Secrets Manager is eventually consistent. After the last it is accepted."""
+
+# The base class reads and writes in place: an entry that is only looked through does
+# not become the one that was used last.
+_each = cachetools.Cache.__iter__
+_look_at = cachetools.Cache.__getitem__
+_change = cachetools.Cache.__setitem__
 
 
 class Entry(NamedTuple):
@@ -48,6 +59,11 @@ class Entry(NamedTuple):
     evicted: bool = False
     failed_at: Instant | None = None
 
+    @property
+    def arn(self) -> str | None:
+        """The ARN that its source answered with; None for a refusal."""
+        return self.outcome.arn if isinstance(self.outcome, Fetched) else None
+
     def fresh_seconds(self, now: Instant) -> float:
         """What is left of its freshness; 0 when it is stale."""
         if self.evicted:
@@ -64,6 +80,41 @@ class Entry(NamedTuple):
             and age_seconds(self.failed_at, now) < REST_SECONDS
         )
 
+    def is_outdated(self, stamps: Mapping[str, Stamp], *, doubted: bool) -> bool:
+        """Whether a sheet evicts it.
+
+        Args:
+            stamps: What the sheet says.
+            doubted: Whether the sheet has forgotten things since it was last seen.
+        """
+        fetched = self.outcome
+        if not isinstance(fetched, Fetched) or fetched.subject is None:
+            return False
+        version = version_digest(fetched.version) if fetched.current else ""
+        stamp = stamps.get(fetched.subject)
+        return doubted or outdates(stamp, self.remembered, version)
+
+    def weighed(self, stamps: Mapping[str, Stamp], held: Entry | None) -> Entry:
+        """Itself; good for a moment only, if it contradicts its subject's stamp.
+
+        Args:
+            stamps: What the sheet says; it does not outdate the entry.
+            held: What was held for the query before.
+        """
+        fetched = self.outcome
+        if not isinstance(fetched, Fetched) or not fetched.current:
+            return self
+        stamp = stamps.get(fetched.subject or "")
+        if stamp is None or stamp.version == version_digest(fetched.version):
+            return self
+        before = held.mismatches if held and held.remembered == stamp else 0
+        if before == len(PROVISIONAL_SECONDS):
+            return self._replace(mismatches=before)
+        return self._replace(
+            mismatches=before + 1,
+            provisional_seconds=min(PROVISIONAL_SECONDS[before], self.ttl_seconds),
+        )
+
 
 class Cache:
     """Entries by query, bounded in number and in time.
@@ -77,26 +128,28 @@ class Cache:
         self._now = 0.0
         self._max_entries = max_entries
         self._stale_seconds = stale_seconds
-        self._entries: TLRUCache[Query, Entry] = TLRUCache(
+        self._entries: cachetools.TLRUCache[Query, Entry] = cachetools.TLRUCache(
             max_entries, ttu=self._held_until, timer=lambda: self._now
         )
-
-    @property
-    def serves_stale(self) -> bool:
-        """Whether stale entries are kept at all."""
-        return self._stale_seconds > 0
 
     def get(self, query: Query, now: Instant) -> Entry | None:
         """The entry, fresh or stale; None when nothing may be served any more."""
         self._now = now.monotonic
-        entry = self._entries.get(query)
+        entry = self._entries.get(query) or self._held_under_a_name(query, now)
         if entry is None:
             return None
-        held_seconds = entry.ttl_seconds + self._stale_seconds
-        return entry if age_seconds(entry.asked_at, now) < held_seconds else None
+        if age_seconds(entry.asked_at, now) < self._held_seconds(entry):
+            return entry
+        self.drop(query)
+        return None
+
+    def fallback(self, query: Query, now: Instant) -> Entry | None:
+        """The entry that may be served when its source cannot be reached."""
+        entry = self.get(query, now) if self._stale_seconds else None
+        return entry if entry and isinstance(entry.outcome, Fetched) else None
 
     def put(self, query: Query, entry: Entry, now: Instant) -> None:
-        """Hold an entry, in place of an earlier one."""
+        """Hold an entry in place of an earlier one; with a TTL of 0, hold neither."""
         self._now = now.monotonic
         if self._max_entries and entry.ttl_seconds > 0:
             self._entries[query] = entry
@@ -113,17 +166,42 @@ class Cache:
         """Make stale what is outdated, and forget refusals: which queries it hit."""
         self._now = now.monotonic
         evicted = []
-        for query, entry in list(self._entries.items()):
+        for query, entry in self._all():
             if not isinstance(entry.outcome, Fetched):
                 self.drop(query)
             elif not entry.evicted and outdated(query, entry):
-                self._entries[query] = entry._replace(evicted=True)
+                _change(self._entries, query, entry._replace(evicted=True))
                 evicted.append(query)
         return evicted
 
     def __len__(self) -> int:
         return len(self._entries)
 
+    def _held_under_a_name(self, query: Query, now: Instant) -> Entry | None:
+        """For a query by ARN: the youngest fresh entry that another name brought."""
+        if not query.id.startswith("arn:"):
+            return None
+        same = [
+            entry
+            for name, entry in self._all()
+            if entry.arn == query.id
+            and name._replace(id=query.id) == query
+            and entry.fresh_seconds(now) > 0.0
+        ]
+        youngest = max(same, key=lambda entry: entry.asked_at, default=None)
+        if youngest is not None:
+            self._entries[query] = youngest
+        return youngest
+
+    def _all(self) -> list[tuple[Query, Entry]]:
+        entries = self._entries
+        entries.expire()
+        return [(query, _look_at(entries, query)) for query in _each(entries)]
+
+    def _held_seconds(self, entry: Entry) -> float:
+        if isinstance(entry.outcome, Fetched):
+            return entry.ttl_seconds + self._stale_seconds
+        return entry.ttl_seconds
+
     def _held_until(self, _query: Query, entry: Entry, _now: float) -> float:
-        held_seconds = entry.ttl_seconds + self._stale_seconds
-        return entry.asked_at.monotonic + held_seconds
+        return entry.asked_at.monotonic + self._held_seconds(entry)

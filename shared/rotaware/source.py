@@ -10,9 +10,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from rotaware.clock import iso8601
-from rotaware.errors import AwsError, AwsUnavailableError
+from rotaware.errors import AwsError, AwsThrottledError, AwsUnavailableError
 from rotaware.secret import (
     AWSCURRENT,
+    PARAMETER_STORE,
     SECRETS_MANAGER,
     Fetched,
     Query,
@@ -21,7 +22,7 @@ from rotaware.secret import (
 from rotaware.sheet import subject_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from rotaware.aws import Aws
 
@@ -30,6 +31,7 @@ SECRETS_BATCH = 20
 PARAMETERS_BATCH = 10
 """What one GetParameters takes."""
 
+_BATCH = {SECRETS_MANAGER: SECRETS_BATCH, PARAMETER_STORE: PARAMETERS_BATCH}
 _SECRET_REFERENCE = "/aws/reference/secretsmanager/"  # noqa: S105  a path, no secret
 _SECRET_FIELDS = (
     "ARN",
@@ -50,6 +52,16 @@ _PARAMETER_FIELDS = (
     "Type",
     "Value",
     "Version",
+)
+
+_MALFORMED = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    OSError,
+    RecursionError,
 )
 
 
@@ -84,14 +96,22 @@ class AwsSource:
             if query.label is not None:
                 request["VersionStage"] = query.label
             answer = self._call(query, "GetSecretValue", request, timeout_seconds)
-            return _secret(query, answer)
-        answer = self._call(
-            query,
-            "GetParameter",
-            {"Name": _selected(query), "WithDecryption": query.decrypt},
-            timeout_seconds,
+        else:
+            answer = self._call(
+                query,
+                "GetParameter",
+                {"Name": _selected(query), "WithDecryption": query.decrypt},
+                timeout_seconds,
+            ).get("Parameter", {})
+        try:
+            return _fetched(query, answer)
+        except _MALFORMED as fault:
+            kind = type(fault).__name__
+        # Out here, not chained: a parser's error may hold the text that it failed on.
+        raise AwsUnavailableError(
+            "MalformedResponse",
+            f"AWS's answer for {query.id} is not as documented ({kind})",
         )
-        return _parameter(query, answer.get("Parameter", {}))
 
     def batches(self, queries: Iterable[Query]) -> list[list[Query]]:
         """Queries, grouped as ``fetch_many`` takes them."""
@@ -103,72 +123,62 @@ class AwsSource:
                 alone.append([query])
             else:
                 groups.setdefault((query.service, query.decrypt), []).append(query)
-        cut = [
-            group[start : start + size]
+        together = [
+            group[start : start + _BATCH[service]]
             for (service, _), group in groups.items()
-            for size in (
-                SECRETS_BATCH if service == SECRETS_MANAGER else PARAMETERS_BATCH,
-            )
-            for start in range(0, len(group), size)
+            for start in range(0, len(group), _BATCH[service])
         ]
-        return [*cut, *alone]
+        return [*together, *alone]
 
     def fetch_many(self, batch: Sequence[Query]) -> dict[Query, Fetched | AwsError]:
-        """One group of ``batches``: by one call, or one by one where that is denied."""
+        """One group of ``batches`` by one call.
+
+        What it leaves out has to be asked for by itself: all, where the call is denied;
+        and what AWS did not send along, for a reason that it tells who asks for it.
+        """
+        found: dict[Query, Fetched | AwsError] = {}
         if len(batch) == 1:
-            return {batch[0]: self._outcome(batch[0])}
+            return found
         secrets = batch[0].service == SECRETS_MANAGER
         try:
-            found = self._secrets(batch) if secrets else self._parameters(batch)
+            for query, answer in (self._secrets if secrets else self._parameters)(
+                batch
+            ):
+                found[query] = _fetched(query, answer)
         except AwsUnavailableError as failure:
-            return dict.fromkeys(batch, failure)
-        except AwsError:
-            found = {}
-        return {query: found.get(query) or self._outcome(query) for query in batch}
+            # Secrets Manager takes a hundred times as many single calls as batches.
+            if not (secrets and isinstance(failure, AwsThrottledError)):
+                return {**dict.fromkeys(batch, failure), **found}
+        except (AwsError, *_MALFORMED):
+            pass
+        return found
 
-    def _outcome(self, query: Query) -> Fetched | AwsError:
-        try:
-            return self.fetch(query)
-        except AwsError as refusal:
-            return refusal
-
-    def _secrets(self, batch: Sequence[Query]) -> dict[Query, Fetched | AwsError]:
+    def _secrets(self, batch: Sequence[Query]) -> Iterator[tuple[Query, Any]]:
         by_id = {query.id: query for query in batch}
-        found: dict[Query, Fetched | AwsError] = {}
         request: dict[str, Any] = {"SecretIdList": list(by_id)}
-        while True:
+        for _ in batch:  # an answer without an end is not followed
             answer = self._call(batch[0], "BatchGetSecretValue", request)
             for secret in answer.get("SecretValues", ()):
                 arn = secret["ARN"]
-                for secret_id in (arn, secret["Name"], arn.rpartition("-")[0]):
+                # The ARN first: other accounts' secrets may have the same name.
+                for secret_id in (arn, arn.rpartition("-")[0], secret["Name"]):
                     if secret_id in by_id:
-                        query = by_id[secret_id]
-                        found[query] = _secret(query, secret)
-            for error in answer.get("Errors", ()):
-                if error.get("SecretId") in by_id:
-                    found[by_id[error["SecretId"]]] = AwsError(
-                        error.get("ErrorCode", "UnknownError"), error.get("Message", "")
-                    )
-            token = answer.get("NextToken")
-            if not token:
-                return found
-            request["NextToken"] = token
+                        yield by_id[secret_id], secret
+                        break
+            if not answer.get("NextToken"):
+                return
+            request["NextToken"] = answer["NextToken"]
 
-    def _parameters(self, batch: Sequence[Query]) -> dict[Query, Fetched | AwsError]:
+    def _parameters(self, batch: Sequence[Query]) -> Iterator[tuple[Query, Any]]:
         by_name = {_selected(query): query for query in batch}
         request = {"Names": list(by_name), "WithDecryption": batch[0].decrypt}
         answer = self._call(batch[0], "GetParameters", request)
-        found: dict[Query, Fetched | AwsError] = {}
         for parameter in answer.get("Parameters", ()):
             selector = parameter.get("Selector") or ""
-            for name in (parameter["Name"], parameter["ARN"]):
+            for name in (parameter["ARN"], parameter["Name"]):
                 if name + selector in by_name:
-                    query = by_name[name + selector]
-                    found[query] = _parameter(query, parameter)
-        for name in answer.get("InvalidParameters", ()):
-            if name in by_name:
-                found[by_name[name]] = AwsError("ParameterNotFound", f"no {name}")
-        return found
+                    yield by_name[name + selector], parameter
+                    break
 
     def _call(
         self,
@@ -191,43 +201,39 @@ def _selected(query: Query) -> str:
     return f"{query.id}:{selector}" if selector else query.id
 
 
-def _secret(query: Query, answer: Mapping[str, Any]) -> Fetched:
-    document = {field: answer.get(field) for field in _SECRET_FIELDS}
-    document["CreatedDate"] = _date(answer.get("CreatedDate"))
-    document["ResultMetadata"] = {}
-    return _fetched(query, document, answer, answer.get("VersionId"))
-
-
-def _parameter(query: Query, answer: Mapping[str, Any]) -> Fetched:
-    parameter = {field: answer.get(field) for field in _PARAMETER_FIELDS}
-    parameter["LastModifiedDate"] = _date(answer.get("LastModifiedDate"))
-    document = {"Parameter": parameter, "ResultMetadata": {}}
-    if query.id.startswith(_SECRET_REFERENCE):
-        # Parameter Store passes a secret on: the secret's own stamp outdates it.
-        secret = json.loads(answer.get("SourceResult") or "{}")
-        return _fetched(query, document, secret, secret.get("versionId"))
-    return _fetched(query, document, answer, answer.get("Version"))
-
-
-def _fetched(
-    query: Query,
-    document: Mapping[str, Any],
-    origin: Mapping[str, Any],
-    version: str | int | None,
-) -> Fetched:
-    arn = origin.get("ARN")
-    if not isinstance(arn, str) or version is None:
-        raise AwsUnavailableError(
-            "MalformedResponse", f"the answer for {query.id} lacks its ARN or version"
-        )
-    pinned = query.version is not None
+def _fetched(query: Query, answer: Mapping[str, Any]) -> Fetched:
+    """An answer in the port's shape; raises one of ``_MALFORMED``."""
+    origin, version_field = answer, "Version"
+    if query.service == SECRETS_MANAGER:
+        version_field = "VersionId"
+        document = {field: answer.get(field) for field in _SECRET_FIELDS}
+        document["CreatedDate"] = _date(answer.get("CreatedDate"))
+        document["ResultMetadata"] = {}
+    else:
+        parameter = {field: answer.get(field) for field in _PARAMETER_FIELDS}
+        parameter["LastModifiedDate"] = _date(answer.get("LastModifiedDate"))
+        document = {"Parameter": parameter, "ResultMetadata": {}}
+        if query.id.startswith(_SECRET_REFERENCE):
+            # Parameter Store passes a secret on: the secret's own stamp outdates it.
+            origin, version_field = json.loads(answer["SourceResult"]), "versionId"
+    arn, subject = origin["ARN"], subject_of(origin["ARN"])
+    # A parameter's name may bring its own version or label, as in "name:3".
+    selector = (answer.get("Selector") or "").removeprefix(":")
+    pinned = query.version is not None or selector.isdigit()
+    label = query.label or selector or AWSCURRENT
     return Fetched(
         value=Value(document),
         arn=arn,
-        subject=None if pinned else subject_of(arn),
-        version=str(version),
-        current=not pinned and query.label in (None, AWSCURRENT),
+        subject=None if pinned else subject,
+        version=_version(origin[version_field]),
+        current=not pinned and label == AWSCURRENT,
     )
+
+
+def _version(field: str | int) -> str:
+    if type(field) not in (str, int) or not str(field).isascii():
+        raise TypeError
+    return str(field)
 
 
 def _date(epoch_seconds: float | None) -> str | None:

@@ -2,12 +2,13 @@
 
 Rule 1. Under the lock: look and decide. Outside: ask the source. Under the lock once
         more: commit, if what came back is still wanted.
-Rule 2. Whoever needs an answer joins the flight for it that is under way, unless that
-        one left too early; all who joined share its outcome, a failure too.
+Rule 2. Whoever needs an answer joins the flight for it that is under way; all who
+        joined share its outcome, a failure too. Those for whom it left too early go on
+        to the next one together.
 Rule 3. A flight remembers the sheet as it was when it left. What a newer sheet outdates
         or doubts is handed to those who asked before it was seen, but not held.
-Rule 4. A stale value is served only when its source could not be reached, never when it
-        refused.
+Rule 4. A stale value is served only when its source gave no answer, never when it
+        refused; and not to those who asked for the source's own word.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from rotaware.cache import Cache, Entry
 from rotaware.errors import AwsError, AwsUnavailableError, RotawareError
 from rotaware.secret import AWSPENDING, Fetched
-from rotaware.sheet import missed, outdates, version_digest
+from rotaware.sheet import missed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -32,9 +33,6 @@ REFUSAL_SECONDS = 5.0
 """How long a refusal is remembered."""
 PATIENCE_SECONDS = 2.0
 """How long a source may take while a stale value could be served instead."""
-PROVISIONAL_SECONDS = (0.0, 0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
-"""How long an answer that contradicts its stamp is good for, the first time, the second
-and so on: Secrets Manager is eventually consistent. After the last it is accepted."""
 
 HIT = "hit"
 MISS = "fwd=miss"
@@ -61,7 +59,7 @@ class Source(Protocol):
         ...
 
     def fetch_many(self, batch: Sequence[Query]) -> Mapping[Query, Fetched | AwsError]:
-        """Ask for a group; each query has its outcome."""
+        """Ask for a group; what it leaves out has to be asked for by itself."""
         ...
 
 
@@ -79,37 +77,73 @@ class Answer(NamedTuple):
     fresh_seconds: float = 0.0
 
 
+class _View(NamedTuple):
+    """The sheet as last seen.
+
+    Attributes:
+        edition: The sheet; None before the first.
+        applied: How many sheets were taken note of.
+        doubts: How many of them put everything in doubt.
+    """
+
+    edition: Edition | None = None
+    applied: int = 0
+    doubts: int = 0
+
+    @property
+    def stamps(self) -> Mapping[str, Stamp]:
+        return self.edition.sheet.stamps if self.edition else {}
+
+
 class _Flight:
     """A question on its way to the source.
 
     Attributes:
         number: Flights are numbered in the order in which they leave.
-        applied: How many sheets had been taken note of when it left.
-        seen: The last of them.
-        outdated: Whether a later sheet outdated what it brought.
-        answer: What it brought; None until it has landed.
+        view: The sheet when it left.
+        asked_at: When it left.
+        timeout_seconds: How long the source may take; None leaves it to the source.
+        outdated: Whether a later sheet outdated or doubts what it brought.
+        outcome: What it brought.
+        answer: What a read gets for that.
+        landed: Set when the last three are final.
+        next: Where those went on for whom it had left too early.
     """
 
     __slots__ = (
         "answer",
-        "applied",
         "asked_at",
-        "doubts",
         "landed",
+        "next",
         "number",
+        "outcome",
         "outdated",
-        "seen",
+        "timeout_seconds",
+        "view",
     )
 
-    def __init__(self, number: int, store: Store, asked_at: Instant) -> None:
+    def __init__(
+        self,
+        number: int,
+        view: _View,
+        asked_at: Instant,
+        timeout_seconds: float | None,
+    ) -> None:
         self.number = number
-        self.applied = store.applied
-        self.doubts = store.doubts
-        self.seen = store.seen
+        self.view = view
         self.asked_at = asked_at
-        self.landed = Event()
+        self.timeout_seconds = timeout_seconds
         self.outdated = False
-        self.answer: Answer | None = None
+        self.outcome: Fetched | RotawareError = RotawareError("the fetch broke off")
+        self.answer = Answer(self.outcome, MISS)
+        self.landed = Event()
+        self.next: _Flight | None = None
+
+    def answer_to(self, *, forced: bool) -> Answer:
+        """What a read gets; the source's own word, if it asked for that."""
+        if forced:
+            return Answer(self.outcome, REQUESTED, self.answer.fresh_seconds)
+        return self.answer
 
 
 class Store:
@@ -140,17 +174,12 @@ class Store:
         self._lock = Lock()
         self._flights: dict[Query, _Flight] = {}
         self._departures = 0
-        self.seen: Edition | None = None
-        """The sheet as last seen."""
-        self.applied = 0
-        """How many sheets were taken note of."""
-        self.doubts = 0
-        """How many of them put everything in doubt."""
+        self._view = _View()
         self.epoch = 0
         """Grows whenever an answer given before may be wrong now."""
 
     def peek(self, query: Query) -> Answer | None:
-        """A fresh value that is held, without blocking; None when there is none."""
+        """What may be answered at once; None when the source must be asked."""
         with self._lock:
             return self._held(query, self._clock.now())
 
@@ -165,24 +194,34 @@ class Store:
             instead_of: The version that just failed the caller: ask the source unless
                 another one is held.
         """
+        forced = refresh or instead_of is not None
         with self._lock:
-            departures, applied = self._departures, self.applied
+            departures, applied = self._departures, self._view.applied
+        waited_for: _Flight | None = None
         while True:
             with self._lock:
                 now = self._clock.now()
                 held = None if refresh else self._held(query, now)
-                if held is not None and not _is(held, instead_of):
+                if held is not None and _satisfies(held, instead_of):
                     return held
-                flight = self._flights.get(query)
+                # Who waited, too, may have gone on already, and even have landed.
+                flight = waited_for.next if waited_for else None
+                flight = flight or self._flights.get(query)
+                leads = flight is None
                 if flight is None:
-                    flight = self._leave(query, now)
-                    break
+                    flight = self._leave(query, now, forced=forced)
+                if waited_for is not None:
+                    waited_for.next = flight
+            if leads:
+                self._fly(query, flight)
+                return flight.answer_to(forced=forced)
             flight.landed.wait()
-            too_early = refresh and flight.number <= departures
-            overtaken = flight.outdated and flight.applied < applied
-            if flight.answer is not None and not too_early and not overtaken:
-                return flight.answer
-        return self._fly(query, flight, forced=refresh or instead_of is not None)
+            left_before = flight.number <= departures
+            unheard = refresh or not _satisfies(flight.answer, instead_of)
+            overtaken = flight.outdated and flight.view.applied < applied
+            if not (left_before and unheard) and not overtaken:
+                return flight.answer_to(forced=forced)
+            waited_for = flight
 
     def prefetch(self, wanted: Mapping[Query, float | None]) -> list[Thread]:
         """Fetch many, in as few calls as can be; reads meanwhile wait for them.
@@ -198,14 +237,15 @@ class Store:
                 {query: ttl for query, ttl in wanted.items() if ttl is not None}
             )
             now = self._clock.now()
+            batches = self._source.batches(
+                [query for query in wanted if query not in self._flights]
+            )
             flights = {
-                query: self._leave(query, now)
-                for query in wanted
-                if query not in self._flights
+                query: self._leave(query, now) for batch in batches for query in batch
             }
         threads = [
-            Thread(target=self._fly_many, args=(batch, flights), daemon=True)
-            for batch in self._source.batches(flights)
+            Thread(target=self._fly_together, args=(batch, flights), daemon=True)
+            for batch in batches
         ]
         for thread in threads:
             thread.start()
@@ -214,15 +254,14 @@ class Store:
     def apply(self, edition: Edition) -> None:
         """Take note of the sheet, and evict what it outdates."""
         with self._lock:
-            seen, self.seen = self.seen, edition
+            seen, applied, doubts = self._view
             if seen == edition:
                 return
             reason = missed(seen, edition)
-            self.applied += 1
-            self.doubts += reason is not None
-            stamps = edition.sheet.stamps
+            doubted = reason is not None
+            self._view = _View(edition, applied + 1, doubts + doubted)
             evicted = self._cache.evict(
-                lambda _, entry: reason is not None or _is_outdated(entry, stamps),
+                lambda _, entry: entry.is_outdated(self._view.stamps, doubted=doubted),
                 self._clock.now(),
             )
             self.epoch += 1
@@ -239,164 +278,119 @@ class Store:
         entry = self._cache.get(query, now)
         if entry is None:
             return None
-        fresh_seconds = entry.fresh_seconds(now)
         if isinstance(entry.outcome, AwsError):
-            if fresh_seconds == 0.0:
-                return None
             return Answer(entry.outcome, REMEMBERED_REFUSAL)
+        fresh_seconds = entry.fresh_seconds(now)
         if fresh_seconds > 0.0:
             return Answer(entry.outcome, HIT, fresh_seconds)
         return Answer(entry.outcome, STALE_IF_ERROR) if entry.is_resting(now) else None
 
-    def _leave(self, query: Query, now: Instant) -> _Flight:
-        """Start a flight. The caller holds the lock, and must fly it."""
+    def _leave(self, query: Query, now: Instant, *, forced: bool = False) -> _Flight:
+        """Start a flight. The caller holds the lock, and must see that it lands."""
         self._departures += 1
-        flight = _Flight(self._departures, self, now)
+        can_wait = forced or self._cache.fallback(query, now) is None
+        timeout_seconds = None if can_wait else PATIENCE_SECONDS
+        flight = _Flight(self._departures, self._view, now, timeout_seconds)
         self._flights[query] = flight
         return flight
 
-    def _fly(self, query: Query, flight: _Flight, *, forced: bool) -> Answer:
-        outcome: Fetched | RotawareError = RotawareError("the fetch broke off")
+    def _fly(self, query: Query, flight: _Flight) -> None:
+        """Ask the source, and land."""
         try:
-            outcome = self._ask(query, flight, forced=forced)
+            flight.outcome = self._source.fetch(
+                query, timeout_seconds=flight.timeout_seconds
+            )
         except AwsError as error:
-            outcome = error
+            flight.outcome = error
+        except Exception as fault:  # noqa: BLE001  who waits must not share its surprise
+            self._log.error("a fetch broke off", name=query.id, exception=fault)
         finally:
-            answer = self._land(query, flight, outcome, forced=forced)
-        return answer
+            self._land(query, flight)
 
-    def _ask(self, query: Query, flight: _Flight, *, forced: bool) -> Fetched:
-        with self._lock:
-            entry = self._cache.get(query, flight.asked_at)
-        fallback = entry is not None and self._may_serve_stale(entry, forced=forced)
-        return self._source.fetch(
-            query, timeout_seconds=PATIENCE_SECONDS if fallback else None
-        )
-
-    def _may_serve_stale(self, entry: Entry, *, forced: bool) -> bool:
-        """Whether a value may stand in for one that its source did not give."""
-        return (
-            not forced
-            and self._cache.serves_stale
-            and isinstance(entry.outcome, Fetched)
-        )
-
-    def _fly_many(
+    def _fly_together(
         self, batch: Sequence[Query], flights: Mapping[Query, _Flight]
     ) -> None:
+        """Ask for a batch by one call, then one by one for what that left out."""
         outcomes: Mapping[Query, Fetched | AwsError] = {}
-        broken = RotawareError("the prefetch broke off")
         try:
             outcomes = self._source.fetch_many(batch)
         except Exception as fault:  # noqa: BLE001  nobody above this thread would see it
-            self._log.error("the prefetch broke off", exception=fault)
+            self._log.error("a prefetch broke off", exception=fault)
         for query in batch:
-            outcome = outcomes.get(query, broken)
-            self._land(query, flights[query], outcome, forced=False)
+            if query in outcomes:
+                flights[query].outcome = outcomes[query]
+                self._land(query, flights[query])
+        for query in batch:
+            if query not in outcomes:
+                self._fly(query, flights[query])
 
-    def _land(
-        self,
-        query: Query,
-        flight: _Flight,
-        outcome: Fetched | RotawareError,
-        *,
-        forced: bool,
-    ) -> Answer:
-        """Commit what came back, and tell all who wait."""
+    def _land(self, query: Query, flight: _Flight) -> None:
+        """Commit what a flight brought, and tell all who wait."""
+        outcome = flight.outcome
+        if isinstance(outcome, RotawareError):
+            outcome.__traceback__ = None  # its frames hold more than should be kept
         with self._lock:
-            now = self._clock.now()
-            held = self._cache.get(query, now)
-            if isinstance(outcome, Fetched):
-                answer = self._commit(query, flight, outcome, held, now)
-            else:
-                answer = self._failed(query, outcome, held, now, forced=forced)
-            if forced and not isinstance(answer.outcome, RotawareError):
-                answer = answer._replace(how=REQUESTED)
-            self._flights.pop(query)
-            flight.answer = answer
-            self.epoch += 1
-        flight.landed.set()
+            try:
+                if isinstance(outcome, Fetched):
+                    flight.answer = self._commit(query, flight, outcome)
+                else:
+                    flight.answer = self._failed(query, flight, outcome)
+            finally:
+                del self._flights[query]
+                self.epoch += 1
+                flight.landed.set()
         if isinstance(outcome, RotawareError):
             self._log.warning(
                 "a source did not answer with a value",
                 name=query.id,
                 code=outcome.code,
                 reason=outcome.message,
-                served=answer.how,
+                served=flight.answer.how,
             )
-        return answer
 
-    def _commit(
-        self,
-        query: Query,
-        flight: _Flight,
-        fetched: Fetched,
-        held: Entry | None,
-        now: Instant,
-    ) -> Answer:
+    def _commit(self, query: Query, flight: _Flight, fetched: Fetched) -> Answer:
         """Hold a value, unless the sheet outdated it on its way."""
-        ttl_seconds = self._own_ttls.get(query, self._ttls[query.service])
-        if query.label == AWSPENDING or ttl_seconds == 0:
-            return Answer(fetched, BYPASS)
-        stamp, remembered = (
-            edition.sheet.stamps.get(fetched.subject or "") if edition else None
-            for edition in (self.seen, flight.seen)
-        )
-        entry = Entry(fetched, flight.asked_at, ttl_seconds, remembered)
-        if fetched.current and stamp and stamp == remembered:
-            entry = _doubted(entry, stamp, held)
+        now = self._clock.now()
+        held = self._cache.get(query, now)
         how = MISS if held is None else EXPIRED
-        stamps = self.seen.sheet.stamps if self.seen else {}
-        if flight.doubts < self.doubts or _is_outdated(entry, stamps):
+        ttl_seconds = self._ttl_seconds(query)
+        if ttl_seconds == 0:
+            how = BYPASS
+        remembered = flight.view.stamps.get(fetched.subject or "")
+        entry = Entry(fetched, flight.asked_at, ttl_seconds, remembered)
+        doubted = flight.view.doubts < self._view.doubts
+        if entry.is_outdated(self._view.stamps, doubted=doubted):
             flight.outdated = True
             return Answer(fetched, how)
+        entry = entry.weighed(self._view.stamps, held)
         self._cache.put(query, entry, now)
-        if fetched.arn != query.id:
-            self._cache.put(query._replace(id=fetched.arn), entry, now)
         return Answer(fetched, how, entry.fresh_seconds(now))
 
-    def _failed(
-        self,
-        query: Query,
-        error: RotawareError,
-        held: Entry | None,
-        now: Instant,
-        *,
-        forced: bool,
-    ) -> Answer:
+    def _failed(self, query: Query, flight: _Flight, error: RotawareError) -> Answer:
         """Remember a refusal; serve what is held when there was no answer."""
-        how = MISS if held is None else EXPIRED
+        now = self._clock.now()
+        how = MISS if self._cache.get(query, now) is None else EXPIRED
         if isinstance(error, AwsError) and not isinstance(error, AwsUnavailableError):
-            self._cache.put(query, Entry(error, now, REFUSAL_SECONDS), now)
+            flight.outdated = flight.view.applied < self._view.applied
+            self._cache.drop(query)
+            if not flight.outdated and self._ttl_seconds(query) > 0:
+                self._cache.put(query, Entry(error, now, REFUSAL_SECONDS), now)
             return Answer(error, how)
-        if held is None or not self._may_serve_stale(held, forced=forced):
+        fallback = self._cache.fallback(query, now)
+        if fallback is None:
             return Answer(error, how)
-        self._cache.put(query, held._replace(failed_at=now), now)
-        return Answer(held.outcome, STALE_IF_ERROR)
+        self._cache.put(query, fallback._replace(failed_at=now), now)
+        return Answer(fallback.outcome, STALE_IF_ERROR)
+
+    def _ttl_seconds(self, query: Query) -> float:
+        """For how long a value is fresh; 0 for what is not held at all."""
+        if query.label == AWSPENDING:
+            return 0.0
+        return self._own_ttls.get(query, self._ttls[query.service])
 
 
-def _is(answer: Answer, version: str | None) -> bool:
-    """Whether an answer is the version that just failed the caller."""
-    return isinstance(answer.outcome, Fetched) and answer.outcome.version == version
-
-
-def _is_outdated(entry: Entry, stamps: Mapping[str, Stamp]) -> bool:
-    if not isinstance(entry.outcome, Fetched) or entry.outcome.subject is None:
-        return False
-    version = version_digest(entry.outcome.version) if entry.outcome.current else ""
-    return outdates(stamps.get(entry.outcome.subject), entry.remembered, version)
-
-
-def _doubted(entry: Entry, stamp: Stamp, held: Entry | None) -> Entry:
-    """An entry that contradicts the stamp it was fetched for is good for a moment."""
-    fetched = entry.outcome
-    if isinstance(fetched, AwsError) or stamp.version == version_digest(
-        fetched.version
-    ):
-        return entry
-    same_stamp = held is not None and held.remembered == stamp
-    mismatches = (held.mismatches if held and same_stamp else 0) + 1
-    if mismatches > len(PROVISIONAL_SECONDS):
-        return entry._replace(mismatches=mismatches)
-    seconds = min(PROVISIONAL_SECONDS[mismatches - 1], entry.ttl_seconds)
-    return entry._replace(mismatches=mismatches, provisional_seconds=seconds)
+def _satisfies(answer: Answer, instead_of: str | None) -> bool:
+    """Whether an answer will do for whom that version just failed."""
+    if instead_of is None or not isinstance(answer.outcome, Fetched):
+        return True
+    return answer.outcome.version != instead_of and answer.how != STALE_IF_ERROR

@@ -1,0 +1,73 @@
+"""Each error says what happened, and how the port answers it."""
+
+from __future__ import annotations
+
+import pytest
+
+from rotaware.errors import (
+    AwsError,
+    AwsThrottledError,
+    AwsTimeoutError,
+    AwsUnavailableError,
+    RequestError,
+    RotawareError,
+    SettingsError,
+    SheetError,
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code", "message", "text"),
+    [
+        (RotawareError("broke"), 500, "InternalFailure", "broke", "broke"),
+        (RotawareError(), 500, "InternalFailure", "RotawareError", ""),
+        (SheetError("no sheet"), 500, "SheetUnusable", "no sheet", "no sheet"),
+        (RequestError(405, "Not", "GET only"), 405, "Not", "GET only", "GET only"),
+        (
+            SettingsError(["a: wrong", "b: wrong"]),
+            500,
+            "Extension.ConfigInvalid",
+            "a: wrong; b: wrong",
+            "a: wrong; b: wrong",
+        ),
+        (AwsError("Denied", "no"), 400, "Denied", "no", "Denied: no"),
+        (AwsError("Denied", "no", 403), 403, "Denied", "no", "Denied: no"),
+        (AwsUnavailableError("Down", "no"), 502, "Down", "no", "Down: no"),
+        (AwsThrottledError("Slow", "no", 429), 429, "Slow", "no", "Slow: no"),
+        (AwsTimeoutError("late"), 504, "TimeoutError", "late", "TimeoutError: late"),
+    ],
+)
+def test_an_error_knows_its_status_code_and_message(
+    error: RotawareError, status: int, code: str, message: str, text: str
+) -> None:
+    """The port answers with status, code and message; a log shows the text."""
+    assert (status, code, message, text) == (
+        error.status,
+        error.code,
+        error.message,
+        str(error),
+    )
+
+
+def test_the_problems_of_settings_stay_apart() -> None:
+    """Whoever reports them may write one line for each."""
+    assert ("a: wrong", "b: wrong") == SettingsError(["a: wrong", "b: wrong"]).problems
+
+
+@pytest.mark.parametrize(
+    ("error", "kinds"),
+    [
+        (AwsError("Denied", "no"), [AwsError]),
+        (AwsUnavailableError("Down", "no"), [AwsError, AwsUnavailableError]),
+        (AwsThrottledError("Slow", "no"), [AwsError, AwsUnavailableError]),
+        (AwsTimeoutError("late"), [AwsError, AwsUnavailableError]),
+        (SheetError("no sheet"), []),
+    ],
+)
+def test_what_may_pass_can_be_told_from_what_was_refused(
+    error: RotawareError, kinds: list[type[RotawareError]]
+) -> None:
+    """Throttling and time-outs are a kind of not being available."""
+    assert kinds == [
+        kind for kind in (AwsError, AwsUnavailableError) if isinstance(error, kind)
+    ]
