@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rotaware import parsers
 from rotaware.errors import SettingsError
-from rotaware.secret import Query
+from rotaware.secret import Prefetch, Query
 from rotaware.settings import VARIABLES as SETTINGS_VARIABLES
 from rotaware.settings import Settings, Variable, parsed
 
@@ -41,21 +41,6 @@ VARIABLES = (
         parsers.minutes,
     ),
 )
-
-
-class Prefetch(NamedTuple):
-    """One secret or parameter to fetch at start.
-
-    Attributes:
-        query: What to fetch.
-        ttl_seconds: Its own TTL; None for the service's.
-        origin: Where it was listed, such as ``SECRET_DB`` or ``secrets[2]``: for a log
-            line, because an id that came from a variable may be a misplaced password.
-    """
-
-    query: Query
-    ttl_seconds: float | None = None
-    origin: str = ""
 
 
 class Config(NamedTuple):
@@ -136,6 +121,4 @@ def _from_file(
 
     listed, faults = entries(text, environ.get("CACHE_TIMEOUT"))
     problems += [f"{path}: {fault}" for fault in faults]
-    return [
-        Prefetch(query, ttl_seconds, origin) for query, ttl_seconds, origin in listed
-    ]
+    return listed

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from extension.yaml_nodes import Node, YamlError, document_of
 from rotaware import parsers
-from rotaware.secret import AWSPENDING, Query
+from rotaware.secret import AWSPENDING, Prefetch, Query
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,15 +19,7 @@ COMMUNITY_FORMS = ("SecretManagers", "CacheManager")
 ROOT_KEYS = ("secrets", "parameters", *COMMUNITY_FORMS)
 
 
-class Listed(NamedTuple):
-    """One entry of the file, its TTL in seconds if it has one, and its path."""
-
-    query: Query
-    ttl_seconds: float | None
-    path: str
-
-
-def entries(text: str, cache_timeout: str | None) -> tuple[list[Listed], list[str]]:
+def entries(text: str, cache_timeout: str | None) -> tuple[list[Prefetch], list[str]]:
     """What the file lists, and what is wrong with it.
 
     Args:
@@ -47,7 +39,7 @@ class _Reading:
     """Walks the document; collects what it lists and every fault."""
 
     def __init__(self, cache_timeout: str | None) -> None:
-        self.listed: list[Listed] = []
+        self.listed: list[Prefetch] = []
         self.faults: list[str] = []
         self._cache_timeout = cache_timeout
         self._paths: dict[Query, str] = {}
@@ -108,7 +100,7 @@ class _Reading:
                 path, node, f"lists {query.id} again, as {first} does; remove one"
             )
             return
-        self.listed.append(Listed(query, ttl_seconds, path))
+        self.listed.append(Prefetch(query, ttl_seconds))
 
     def _items(self, path: str, node: Node) -> list[tuple[str, Node]]:
         if isinstance(node.content, list):

@@ -13,15 +13,16 @@ from __future__ import annotations
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from rotaware.answers import ExtensionError, TransformError
     from rotaware.client import Client
     from rotaware.errors import (
         AwsError,
         AwsThrottledError,
         AwsTimeoutError,
         AwsUnavailableError,
+        ExtensionError,
         RotawareError,
         SettingsError,
+        TransformError,
     )
     from rotaware.parameters import (
         get_parameter,
@@ -46,8 +47,6 @@ __all__ = [
 
 _HOMES = {
     "Client": "client",
-    "ExtensionError": "answers",
-    "TransformError": "answers",
     "get_parameter": "parameters",
     "get_parameters_by_name": "parameters",
     "get_secret": "parameters",

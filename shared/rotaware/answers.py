@@ -15,7 +15,9 @@ from rotaware.errors import (
     AwsThrottledError,
     AwsTimeoutError,
     AwsUnavailableError,
+    ExtensionError,
     RotawareError,
+    TransformError,
 )
 
 if TYPE_CHECKING:
@@ -33,18 +35,6 @@ TRANSFORMATIONS: dict[str, Callable[[str], Any]] = {
     "binary": a2b_base64,
 }
 _TIMEOUT, _SERVER_ERROR = 504, 500
-
-
-class ExtensionError(RotawareError):
-    """No extension answers on the local port, or something else does."""
-
-    code = "ExtensionUnusable"
-
-
-class TransformError(RotawareError):
-    """A value that the transform asked for cannot take."""
-
-    code = "TransformFailed"
 
 
 def refusal(response: Response, port: int) -> RotawareError:

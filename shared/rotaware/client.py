@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from rotaware import parsers
 from rotaware.answers import (
     PORT_VARIABLE,
-    ExtensionError,
     changed,
     document_of,
     parameter_value,
@@ -28,6 +27,7 @@ from rotaware.endpoints import Endpoint
 from rotaware.errors import (
     AwsTimeoutError,
     AwsUnavailableError,
+    ExtensionError,
     RotawareError,
     SettingsError,
 )

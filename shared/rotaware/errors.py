@@ -3,6 +3,8 @@
     RotawareError                   status and code say how the HTTP port answers it
     ├── SettingsError               wrong settings or config file, all problems at once
     ├── RequestError                a request that the port does not answer
+    ├── ExtensionError              no extension on the local port (function side)
+    ├── TransformError              a value that a transform cannot take (likewise)
     ├── SheetError                  a stamp sheet that cannot be used
     └── AwsError                    AWS refused: its own code, message and status
         └── AwsUnavailableError     AWS did not answer, or asked to come back later
@@ -48,6 +50,18 @@ class RequestError(RotawareError):
         super().__init__(message)
         self.status = status
         self.code = code
+
+
+class ExtensionError(RotawareError):
+    """No extension answers on the local port, or something else does."""
+
+    code = "ExtensionUnusable"
+
+
+class TransformError(RotawareError):
+    """A value that the transform asked for cannot take."""
+
+    code = "TransformFailed"
 
 
 class SheetError(RotawareError):

@@ -58,6 +58,21 @@ class Query(NamedTuple):
         return cls(PARAMETER_STORE, name, version, label, decrypt)
 
 
+class Prefetch(NamedTuple):
+    """One secret or parameter to fetch at start.
+
+    Attributes:
+        query: What to fetch.
+        ttl_seconds: Its own TTL; None for the service's.
+        variable: The environment variable that named it, if one did. The log names
+            this instead: what stood in a variable may be a misplaced password.
+    """
+
+    query: Query
+    ttl_seconds: float | None = None
+    variable: str | None = None
+
+
 class Value:
     """A payload that cannot be printed.
 

@@ -13,11 +13,22 @@ Rule 4. A stale value is served only when its source gave no answer, never when 
 
 from __future__ import annotations
 
-from threading import Event, Lock, Thread
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from threading import Lock, Thread
+from typing import TYPE_CHECKING, Protocol
 
 from rotaware.cache import Cache, Entry
 from rotaware.errors import AwsError, AwsUnavailableError, RotawareError
+from rotaware.flight import (
+    BYPASS,
+    EXPIRED,
+    HIT,
+    MISS,
+    REMEMBERED_REFUSAL,
+    STALE_IF_ERROR,
+    Answer,
+    Flight,
+    View,
+)
 from rotaware.secret import AWSPENDING, Fetched
 from rotaware.sheet import missed
 
@@ -26,21 +37,13 @@ if TYPE_CHECKING:
 
     from rotaware.clock import Clock, Instant
     from rotaware.log import Logger
-    from rotaware.secret import Query
-    from rotaware.sheet import Edition, Stamp
+    from rotaware.secret import Prefetch, Query
+    from rotaware.sheet import Edition
 
 REFUSAL_SECONDS = 5.0
 """How long a refusal is remembered."""
 PATIENCE_SECONDS = 2.0
 """How long a source may take while a stale value could be served instead."""
-
-HIT = "hit"
-MISS = "fwd=miss"
-EXPIRED = "fwd=stale"
-REQUESTED = "fwd=request"
-BYPASS = "fwd=bypass"
-STALE_IF_ERROR = "hit; detail=stale-if-error"
-REMEMBERED_REFUSAL = "hit; detail=refused"
 
 
 class Source(Protocol):
@@ -61,89 +64,6 @@ class Source(Protocol):
     def fetch_many(self, batch: Sequence[Query]) -> Mapping[Query, Fetched | AwsError]:
         """Ask for a group; what it leaves out has to be asked for by itself."""
         ...
-
-
-class Answer(NamedTuple):
-    """What a read gets.
-
-    Attributes:
-        outcome: The value, or the refusal.
-        how: Its ``Cache-Status`` (RFC 9211), without the cache's name.
-        fresh_seconds: For how long it would be served from the cache.
-    """
-
-    outcome: Fetched | RotawareError
-    how: str
-    fresh_seconds: float = 0.0
-
-
-class _View(NamedTuple):
-    """The sheet as last seen.
-
-    Attributes:
-        edition: The sheet; None before the first.
-        applied: How many sheets were taken note of.
-        doubts: How many of them put everything in doubt.
-    """
-
-    edition: Edition | None = None
-    applied: int = 0
-    doubts: int = 0
-
-    @property
-    def stamps(self) -> Mapping[str, Stamp]:
-        return self.edition.sheet.stamps if self.edition else {}
-
-
-class _Flight:
-    """A question on its way to the source.
-
-    Attributes:
-        number: Flights are numbered in the order in which they leave.
-        view: The sheet when it left.
-        asked_at: When it left.
-        timeout_seconds: How long the source may take; None leaves it to the source.
-        outdated: Whether a later sheet outdated or doubts what it brought.
-        outcome: What it brought.
-        answer: What a read gets for that.
-        landed: Set when the last three are final.
-        next: Where those went on for whom it had left too early.
-    """
-
-    __slots__ = (
-        "answer",
-        "asked_at",
-        "landed",
-        "next",
-        "number",
-        "outcome",
-        "outdated",
-        "timeout_seconds",
-        "view",
-    )
-
-    def __init__(
-        self,
-        number: int,
-        view: _View,
-        asked_at: Instant,
-        timeout_seconds: float | None,
-    ) -> None:
-        self.number = number
-        self.view = view
-        self.asked_at = asked_at
-        self.timeout_seconds = timeout_seconds
-        self.outdated = False
-        self.outcome: Fetched | RotawareError = RotawareError("the fetch broke off")
-        self.answer = Answer(self.outcome, MISS)
-        self.landed = Event()
-        self.next: _Flight | None = None
-
-    def answer_to(self, *, forced: bool) -> Answer:
-        """What a read gets; the source's own word, if it asked for that."""
-        if forced:
-            return Answer(self.outcome, REQUESTED, self.answer.fresh_seconds)
-        return self.answer
 
 
 class Store:
@@ -169,12 +89,13 @@ class Store:
         self._cache = cache
         self._ttls = ttls
         self._own_ttls: dict[Query, float] = {}
+        self._variables: dict[Query, str] = {}
         self._clock = clock
         self._log = log
         self._lock = Lock()
-        self._flights: dict[Query, _Flight] = {}
+        self._flights: dict[Query, Flight] = {}
         self._departures = 0
-        self._view = _View()
+        self._view = View()
         self.epoch = 0
         """Grows whenever an answer given before may be wrong now."""
 
@@ -197,7 +118,7 @@ class Store:
         forced = refresh or instead_of is not None
         with self._lock:
             departures, applied = self._departures, self._view.applied
-        waited_for: _Flight | None = None
+        waited_for: Flight | None = None
         while True:
             with self._lock:
                 now = self._clock.now()
@@ -223,23 +144,25 @@ class Store:
                 return flight.answer_to(forced=forced)
             waited_for = flight
 
-    def prefetch(self, wanted: Mapping[Query, float | None]) -> list[Thread]:
+    def prefetch(self, wanted: Iterable[Prefetch]) -> list[Thread]:
         """Fetch many, in as few calls as can be; reads meanwhile wait for them.
 
-        Args:
-            wanted: What to fetch, with its own TTL in seconds where it has one.
+        What is held or under way already is left out.
 
         Returns:
             The threads that fetch, one for each call; join them to wait.
         """
         with self._lock:
-            self._own_ttls.update(
-                {query: ttl for query, ttl in wanted.items() if ttl is not None}
-            )
             now = self._clock.now()
-            batches = self._source.batches(
-                [query for query in wanted if query not in self._flights]
-            )
+            missing = []
+            for query, ttl_seconds, variable in wanted:
+                if ttl_seconds is not None:
+                    self._own_ttls[query] = ttl_seconds
+                if variable is not None:
+                    self._variables[query] = variable
+                if query not in self._flights and self._held(query, now) is None:
+                    missing.append(query)
+            batches = self._source.batches(missing)
             flights = {
                 query: self._leave(query, now) for batch in batches for query in batch
             }
@@ -259,7 +182,7 @@ class Store:
                 return
             reason = missed(seen, edition)
             doubted = reason is not None
-            self._view = _View(edition, applied + 1, doubts + doubted)
+            self._view = View(edition, applied + 1, doubts + doubted)
             evicted = self._cache.evict(
                 lambda _, entry: entry.is_outdated(self._view.stamps, doubted=doubted),
                 self._clock.now(),
@@ -285,16 +208,16 @@ class Store:
             return Answer(entry.outcome, HIT, fresh_seconds)
         return Answer(entry.outcome, STALE_IF_ERROR) if entry.is_resting(now) else None
 
-    def _leave(self, query: Query, now: Instant, *, forced: bool = False) -> _Flight:
+    def _leave(self, query: Query, now: Instant, *, forced: bool = False) -> Flight:
         """Start a flight. The caller holds the lock, and must see that it lands."""
         self._departures += 1
         can_wait = forced or self._cache.fallback(query, now) is None
         timeout_seconds = None if can_wait else PATIENCE_SECONDS
-        flight = _Flight(self._departures, self._view, now, timeout_seconds)
+        flight = Flight(self._departures, self._view, now, timeout_seconds)
         self._flights[query] = flight
         return flight
 
-    def _fly(self, query: Query, flight: _Flight) -> None:
+    def _fly(self, query: Query, flight: Flight) -> None:
         """Ask the source, and land."""
         try:
             flight.outcome = self._source.fetch(
@@ -303,12 +226,14 @@ class Store:
         except AwsError as error:
             flight.outcome = error
         except Exception as fault:  # noqa: BLE001  who waits must not share its surprise
-            self._log.error("a fetch broke off", name=query.id, exception=fault)
+            self._log.error(
+                "a fetch broke off", name=self._shown(query), exception=fault
+            )
         finally:
             self._land(query, flight)
 
     def _fly_together(
-        self, batch: Sequence[Query], flights: Mapping[Query, _Flight]
+        self, batch: Sequence[Query], flights: Mapping[Query, Flight]
     ) -> None:
         """Ask for a batch by one call, then one by one for what that left out."""
         outcomes: Mapping[Query, Fetched | AwsError] = {}
@@ -324,7 +249,7 @@ class Store:
             if query not in outcomes:
                 self._fly(query, flights[query])
 
-    def _land(self, query: Query, flight: _Flight) -> None:
+    def _land(self, query: Query, flight: Flight) -> None:
         """Commit what a flight brought, and tell all who wait."""
         outcome = flight.outcome
         if isinstance(outcome, RotawareError):
@@ -342,13 +267,14 @@ class Store:
         if isinstance(outcome, RotawareError):
             self._log.warning(
                 "a source did not answer with a value",
-                name=query.id,
+                name=self._shown(query),
                 code=outcome.code,
-                reason=outcome.message,
+                # AWS may repeat what it was asked for.
+                reason=None if query in self._variables else outcome.message,
                 served=flight.answer.how,
             )
 
-    def _commit(self, query: Query, flight: _Flight, fetched: Fetched) -> Answer:
+    def _commit(self, query: Query, flight: Flight, fetched: Fetched) -> Answer:
         """Hold a value, unless the sheet outdated it on its way."""
         now = self._clock.now()
         held = self._cache.get(query, now)
@@ -366,7 +292,7 @@ class Store:
         self._cache.put(query, entry, now)
         return Answer(fetched, how, entry.fresh_seconds(now))
 
-    def _failed(self, query: Query, flight: _Flight, error: RotawareError) -> Answer:
+    def _failed(self, query: Query, flight: Flight, error: RotawareError) -> Answer:
         """Remember a refusal; serve what is held when there was no answer."""
         now = self._clock.now()
         how = MISS if self._cache.get(query, now) is None else EXPIRED
@@ -381,6 +307,10 @@ class Store:
             return Answer(error, how)
         self._cache.put(query, fallback._replace(failed_at=now), now)
         return Answer(fallback.outcome, STALE_IF_ERROR)
+
+    def _shown(self, query: Query) -> str:
+        """What stands for a query in the log (see ``Prefetch.variable``)."""
+        return self._variables.get(query, query.id)
 
     def _ttl_seconds(self, query: Query) -> float:
         """For how long a value is fresh; 0 for what is not held at all."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rotaware.cache import Cache
 from rotaware.errors import AwsError
+from rotaware.flight import Answer
 from rotaware.log import Logger
 from rotaware.secret import (
     AWSCURRENT,
@@ -24,7 +25,7 @@ from rotaware.secret import (
     Value,
 )
 from rotaware.sheet import Edition, Sheet, Stamp, subject_of, version_digest
-from rotaware.store import Answer, Store
+from rotaware.store import Store
 from tests.support.clock import ManualClock
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extension.config import MAX_CONFIG_CHARACTERS, VARIABLES, Prefetch, load
+from extension.config import MAX_CONFIG_CHARACTERS, VARIABLES, load
 from rotaware.errors import SettingsError
-from rotaware.secret import Query
+from rotaware.secret import Prefetch, Query
 from rotaware.settings import Settings
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def test_the_file_lies_where_the_variable_says() -> None:
         {"ROTAWARE_CONFIG": "/opt/c.yaml"}, file_of("secrets: [a]", "/opt/c.yaml")
     )
 
-    assert (Prefetch(Query.secret("a"), None, "secrets[0]"),) == config.prefetch
+    assert (Prefetch(Query.secret("a")),) == config.prefetch
 
 
 def test_a_secret_of_variable_and_file_is_fetched_once() -> None:
@@ -74,9 +74,9 @@ def test_a_secret_of_variable_and_file_is_fetched_once() -> None:
     )
 
     assert (
-        Prefetch(Query.secret("a"), 60.0, "secrets[0]"),
+        Prefetch(Query.secret("a"), 60.0),
         Prefetch(Query.secret("b"), None, "SECRET_THREE"),
-        Prefetch(Query.secret("c"), None, "secrets[1]"),
+        Prefetch(Query.secret("c")),
     ) == config.prefetch
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from extension import yaml_nodes
 from extension.config_file import entries
-from rotaware.secret import Query
+from rotaware.secret import Prefetch, Query
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,13 +28,11 @@ def loader(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
-def listed(
-    text: str, cache_timeout: str | None = None
-) -> list[tuple[Query, float | None, str]]:
+def listed(text: str, cache_timeout: str | None = None) -> list[Prefetch]:
     """What a faultless file lists."""
     found, faults = entries(text, cache_timeout)
     assert [] == faults
-    return [(entry.query, entry.ttl_seconds, entry.path) for entry in found]
+    return found
 
 
 def faults(text: str) -> list[str]:
@@ -50,52 +48,52 @@ def faults(text: str) -> list[str]:
         ("---\n...\n", []),
         ("~", []),
         ("secrets: []", []),
-        ("secrets: [a]", [(Query.secret("a"), None, "secrets[0]")]),
-        ("secrets:\n- id: a\n", [(Query.secret("a"), None, "secrets[0]")]),
+        ("secrets: [a]", [Prefetch(Query.secret("a"))]),
+        ("secrets:\n- id: a\n", [Prefetch(Query.secret("a"))]),
         (
             "secrets: [{id: a, ttl: 0.5, stage: AWSPREVIOUS}]",
-            [(Query.secret("a", None, "AWSPREVIOUS"), 0.5, "secrets[0]")],
+            [Prefetch(Query.secret("a", None, "AWSPREVIOUS"), 0.5)],
         ),
         (
             "secrets: [{id: a, version: v1}]",
-            [(Query.secret("a", "v1"), None, "secrets[0]")],
+            [Prefetch(Query.secret("a", "v1"))],
         ),
         (
             "secrets: [a, {id: a, stage: AWSPREVIOUS}]",
             [
-                (Query.secret("a"), None, "secrets[0]"),
-                (Query.secret("a", None, "AWSPREVIOUS"), None, "secrets[1]"),
+                Prefetch(Query.secret("a")),
+                Prefetch(Query.secret("a", None, "AWSPREVIOUS")),
             ],
         ),
         (
             "parameters: [/a, {id: /b, ttl: 9, decrypt: true, version: 3}]",
             [
-                (Query.parameter("/a"), None, "parameters[0]"),
-                (Query.parameter("/b", "3", decrypt=True), 9.0, "parameters[1]"),
+                Prefetch(Query.parameter("/a")),
+                Prefetch(Query.parameter("/b", "3", decrypt=True), 9.0),
             ],
         ),
         (
             "parameters: [{id: /a, label: blue, decrypt: False}]",
-            [(Query.parameter("/a", None, "blue"), None, "parameters[0]")],
+            [Prefetch(Query.parameter("/a", None, "blue"))],
         ),
         (
             "SecretManagers:\n  - secrets:\n      - a\n      - b\n",
             [
-                (Query.secret("a"), 600.0, "SecretManagers[0].secrets[0]"),
-                (Query.secret("b"), 600.0, "SecretManagers[0].secrets[1]"),
+                Prefetch(Query.secret("a"), 600.0),
+                Prefetch(Query.secret("b"), 600.0),
             ],
         ),
         (
             "CacheManager:\n- secrets: [a]\n- secrets: [b]\n",
             [
-                (Query.secret("a"), 600.0, "CacheManager[0].secrets[0]"),
-                (Query.secret("b"), 600.0, "CacheManager[1].secrets[0]"),
+                Prefetch(Query.secret("a"), 600.0),
+                Prefetch(Query.secret("b"), 600.0),
             ],
         ),
-        ("secrets: ['null']", [(Query.secret("null"), None, "secrets[0]")]),
+        ("secrets: ['null']", [Prefetch(Query.secret("null"))]),
     ],
 )
-def test_it_lists(text: str, expected: list[tuple[Query, float | None, str]]) -> None:
+def test_it_lists(text: str, expected: list[Prefetch]) -> None:
     """Every documented form is read; what is quoted is a text."""
     assert expected == listed(text)
 

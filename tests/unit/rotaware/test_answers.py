@@ -10,8 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rotaware.answers import (
-    ExtensionError,
-    TransformError,
     changed,
     document_of,
     parameter_value,
@@ -24,7 +22,9 @@ from rotaware.errors import (
     AwsThrottledError,
     AwsTimeoutError,
     AwsUnavailableError,
+    ExtensionError,
     RotawareError,
+    TransformError,
 )
 from rotaware.http1 import Response
 

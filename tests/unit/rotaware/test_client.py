@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rotaware.answers import ExtensionError, TransformError
 from rotaware.client import Client
 from rotaware.clock import Instant
-from rotaware.errors import AwsError, AwsTimeoutError, SettingsError
+from rotaware.errors import (
+    AwsError,
+    AwsTimeoutError,
+    ExtensionError,
+    SettingsError,
+    TransformError,
+)
 from tests.support.local_port import Answer, Asked, LocalPort
 
 if TYPE_CHECKING:

@@ -14,9 +14,10 @@ import pytest
 
 from rotaware.cache import Cache, Entry
 from rotaware.clock import Instant
+from rotaware.flight import HIT, Answer, Flight, View
 from rotaware.log import Logger
 from rotaware.secret import Fetched, Query, Value
-from rotaware.store import HIT, Answer, Store, _Flight, _View
+from rotaware.store import Store
 from tests.support.clock import ManualClock
 from tests.support.fake_source import FakeSource
 
@@ -43,7 +44,7 @@ def holders() -> list[Any]:
     clock = ManualClock()
     log = Logger(service="test", level="NONE", stream=io.StringIO(), clock=clock)
     store = Store(FakeSource(), cache, {}, clock, log)
-    flight = _Flight(1, _View(), clock.now(), None)
+    flight = Flight(1, View(), clock.now(), None)
     flight.outcome = fetched
     flight.answer = Answer(fetched, HIT)
     return [

@@ -17,19 +17,18 @@ from rotaware.errors import (
     AwsTimeoutError,
     AwsUnavailableError,
 )
-from rotaware.secret import AWSPENDING, Fetched, Query
-from rotaware.store import (
+from rotaware.flight import (
     BYPASS,
     EXPIRED,
     HIT,
     MISS,
-    PATIENCE_SECONDS,
-    REFUSAL_SECONDS,
     REMEMBERED_REFUSAL,
     REQUESTED,
     STALE_IF_ERROR,
     Answer,
 )
+from rotaware.secret import AWSPENDING, Fetched, Prefetch, Query
+from rotaware.store import PATIENCE_SECONDS, REFUSAL_SECONDS
 from tests.support.fake_source import World, arn_of, edition, version_of
 
 if TYPE_CHECKING:
@@ -628,7 +627,7 @@ def test_a_provisional_value_covers_for_its_source() -> None:
 
 def joined(here: World, *queries: Query, **ttls: float) -> None:
     """Prefetch, and wait."""
-    wanted = {query: ttls.get(query.id) for query in queries}
+    wanted = [Prefetch(query, ttls.get(query.id)) for query in queries]
     for thread in here.store.prefetch(wanted):
         thread.join(10)
 
@@ -700,7 +699,7 @@ def test_a_prefetch_that_cannot_be_grouped_leaves_no_flight_behind() -> None:
 
     here.source.batches = broken  # type: ignore[method-assign]  # the fault to try
     with pytest.raises(RuntimeError):
-        here.store.prefetch({DB: None})
+        here.store.prefetch([Prefetch(DB)])
 
     assert ("v1", MISS) == told(here.store.get(DB))
 
@@ -711,7 +710,7 @@ def test_a_prefetch_does_not_ask_for_what_is_in_flight() -> None:
     with here.source.gate("db") as gate:
         reader = here.start(DB)
         gate.wait_for_arrival()
-        assert here.store.prefetch({DB: None}) == []
+        assert here.store.prefetch([Prefetch(DB)]) == []
     assert ("v1", MISS) == told(reader.answer())
 
 
@@ -812,7 +811,8 @@ def test_the_epoch_grows_whenever_an_answer_may_be_wrong() -> None:
     here.source.now["db"] = DENIED
     here.store.get(DB, refresh=True)
     note()
-    joined(here, DB)
+    here.source.now["other"] = "v1"
+    joined(here, Query.secret("other"))
     note()
 
     assert sorted(set(epochs)) == epochs
@@ -990,3 +990,16 @@ class StoreAndModel(RuleBasedStateMachine):
 
 
 TestStoreAndModel = StoreAndModel.TestCase
+
+
+def test_what_stood_in_a_variable_never_reaches_the_log() -> None:
+    """A function may keep a password in SECRET_KEY; the line names the variable."""
+    here = world()
+    here.source.now["hunter2"] = AwsError("AccessDeniedException", "no: hunter2", 400)
+    prefetch = Prefetch(Query.secret("hunter2"), variable="SECRET_KEY")
+    for thread in here.store.prefetch([prefetch]):
+        thread.join(10)
+
+    (line,) = lines(here)
+    assert ("SECRET_KEY", "AccessDeniedException") == (line["name"], line["code"])
+    assert "hunter2" not in here.lines.getvalue()
