@@ -4,7 +4,8 @@ One rule: a read or an INVOKE event is content with a check that began recently 
 else it makes one, or waits for the one under way. Recently enough means within the
 interval; with interval 0, since this invocation began. Once the extension has gone back
 to ``/event/next``, a read may be the first sign of the next invocation, so then only a
-check that began after the read arrived will do.
+check that began after the read arrived will do. Which of two things came first is told
+by numbering the checks: clocks are for the interval alone.
 
 What fails, fails open: reads go on by TTL, the interval doubles, and it is said once.
 """
@@ -38,7 +39,7 @@ class Checker:
         home: Where the sheet is; None when stamps are off.
         apply: Told each edition that was read, before any read goes on.
         interval_seconds: How old a check may be; 0 for one in each invocation.
-        timeout_seconds: How long a read waits for a check.
+        timeout_seconds: How long a read waits for a check, or makes one itself.
         clock: Time.
         random: Uniform in [0, 1), for jitter.
         log: Told when the sheet's state changes.
@@ -64,8 +65,10 @@ class Checker:
         self._log = log
         self._done = Condition()
         self._running = False
+        self._begun = 0
+        self._finished = 0
+        self._begun_before_invocation: int | None = None
         self._last_began: Instant | None = None
-        self._invocation_began: Instant | None = None
         self._back_off_seconds = 0.0
         self._current_interval_seconds = self._jittered(interval_seconds)
         self._state = "unknown"
@@ -78,38 +81,41 @@ class Checker:
     def invocation_began(self) -> None:
         """An INVOKE event arrived."""
         with self._done:
-            self._invocation_began = self._clock.now()
+            self._begun_before_invocation = self._begun
             self.epoch += 1
         self.ensure_checked()
 
     def invocation_ended(self) -> None:
         """The extension goes back to waiting for the next event."""
         with self._done:
-            self._invocation_began = None
+            self._begun_before_invocation = None
             self.epoch += 1
 
     def ensure_checked(self) -> None:
         """Return once a recent enough check is done, or the time-out is over."""
         if self._home is None:
             return
-        arrived = self._clock.now()
         deadline = Deadline(self._clock, self._timeout_seconds)
         with self._done:
+            # Under the lock, so that a check under way surely began before.
+            begun_before, arrived = self._begun, self._clock.now()
             while self._running:
-                if self._is_content(arrived):
+                if self._is_content(begun_before, arrived):
                     return
                 if not self._done.wait(deadline.remaining_seconds()):
                     self.waits_given_up += 1
                     return
-            if self._is_content(arrived):
+            if self._is_content(begun_before, arrived):
                 return
             self._running = True
+            self._begun += 1
             began = self._clock.now()
         try:
-            self._check(self._home)
+            self._check(self._home, deadline.remaining_seconds())
         finally:
             with self._done:
                 self._running = False
+                self._finished = self._begun
                 self._last_began = began
                 self._done.notify_all()
 
@@ -118,50 +124,73 @@ class Checker:
         if self._home is None:
             return float("inf")
         with self._done:
-            last, now = self._last_began, self._clock.now()
-            if last is None:
-                return 0.0
-            limit = self._current_interval_seconds
-            if limit == 0.0:
-                return float("inf") if self._is_content(now) else 0.0
-            return max(0.0, limit - age_seconds(last, now))
+            if self._current_interval_seconds == 0.0:
+                return float("inf") if self._is_checked_in_invocation() else 0.0
+            return self._fresh_seconds(self._clock.now())
 
-    def _is_content(self, arrived: Instant) -> bool:
-        """Whether the last check began recently enough for a read."""
-        last = self._last_began
-        if last is None:
-            return False
-        if self._current_interval_seconds:
-            return age_seconds(last, arrived) < self._current_interval_seconds
-        needed = self._invocation_began or arrived
-        return last.wall >= needed.wall and last.monotonic >= needed.monotonic
+    def _is_content(self, begun_before: int, arrived: Instant) -> bool:
+        """Whether a check that is done will do for a read. The caller holds the lock.
 
-    def _check(self, home: SheetHome) -> None:
+        Args:
+            begun_before: How many checks had begun when the read arrived.
+            arrived: When that was.
+        """
+        if self._finished > begun_before:
+            return True
+        if self._current_interval_seconds == 0.0:
+            return self._is_checked_in_invocation()
+        return self._fresh_seconds(arrived) > 0.0
+
+    def _is_checked_in_invocation(self) -> bool:
+        before = self._begun_before_invocation
+        return before is not None and self._finished > before
+
+    def _fresh_seconds(self, now: Instant) -> float:
+        """For how long the last check will do, by the interval."""
+        if self._last_began is None:
+            return 0.0
+        age = age_seconds(self._last_began, now)
+        return max(0.0, self._current_interval_seconds - age)
+
+    def _check(self, home: SheetHome, timeout_seconds: float) -> None:
         self.checks += 1
         try:
-            edition = home.read(timeout_seconds=self._timeout_seconds)
+            edition = home.read(timeout_seconds=timeout_seconds)
+            if edition is not None:
+                self._apply(edition)
         except SheetError as fault:
             self._failed("unusable", fault.message)
         except AwsError as refusal:
             self._failed(refusal.code, refusal.message)
+        except Exception as fault:  # noqa: BLE001  no read may fail because of a check
+            self._failed("broken", "an unforeseen error", fault)
         else:
             if edition is None:
                 self._failed("absent", "no stamp sheet: is the invalidator deployed?")
             else:
-                self._succeeded(edition)
+                self._succeeded()
 
-    def _succeeded(self, edition: Edition) -> None:
-        self._apply(edition)
-        self._become("found", "checking the stamp sheet")
+    def _succeeded(self) -> None:
+        if self._becomes("found"):
+            self._log.info("checking the stamp sheet")
         slower = self._back_off_seconds / 2
         self._back_off(0.0 if slower <= self._interval_seconds else slower)
 
-    def _failed(self, state: str, reason: str) -> None:
+    def _failed(
+        self, state: str, reason: str, exception: Exception | None = None
+    ) -> None:
         self.failed_checks += 1
-        self._become(state, "cached values are bounded by their TTL alone", reason)
+        if self._becomes(state):
+            self._log.warning(
+                "cached values are bounded by their TTL alone",
+                sheet=state,
+                reason=reason,
+                exception=exception,
+            )
         current = self._back_off_seconds or self._interval_seconds
         longer = max(_FIRST_BACK_OFF_SECONDS, current * 2)
-        self._back_off(min(LONGEST_INTERVAL_SECONDS, longer))
+        longest = max(LONGEST_INTERVAL_SECONDS, self._interval_seconds)
+        self._back_off(min(longest, longer))
 
     def _back_off(self, seconds: float) -> None:
         if 0.0 < seconds < _FIRST_BACK_OFF_SECONDS:
@@ -175,11 +204,8 @@ class Checker:
         """Shorter by up to a fifth, so that environments drift apart."""
         return seconds * (1.0 - _JITTER * self._random())
 
-    def _become(self, state: str, message: str, reason: str | None = None) -> None:
-        if state == self._state:
-            return
+    def _becomes(self, state: str) -> bool:
+        """Whether the sheet's state changes by this."""
+        changed = state != self._state
         self._state = state
-        if reason is None:
-            self._log.info(message)
-        else:
-            self._log.warning(message, sheet=state, reason=reason)
+        return changed

@@ -3,11 +3,14 @@
 Rule 1. A sheet names the generation it was derived from, its base, and holds all that
         any generation up to its base said. What lies between base and generation, the
         gap, was overwritten unread: its stamps are unknown to whoever reads no further.
-Rule 2. A changed stamp is always younger than the one it replaces, whatever the clocks
-        of the writers say. So of two stamps for one subject the younger is the changed.
+Rule 2. A changed stamp is younger than all that its writer read, whatever the clocks of
+        the writers say. So of two stamps for one subject the younger is the changed,
+        and a new stamp is never among the oldest.
 Rule 3. A full sheet forgets its oldest stamps and raises its horizon to the generation
         that was read when they were dropped. Who last looked before that knows nothing.
-Rule 4. Subjects and versions are written as digests, equally long whatever the names.
+Rule 4. A base that is not below the generation is of a sheet that was deleted: its
+        writer had read that one. So the sheet counts as made anew, and knows little.
+Rule 5. Subjects and versions are written as digests, equally long whatever the names.
 
 No I/O here; ``stamps`` reads and writes, ``checker`` decides when to look.
 """
@@ -43,7 +46,10 @@ _MALFORMED = (
 
 
 class Stamp(NamedTuple):
-    """The current version of a secret (its digest), and since when (epoch seconds)."""
+    """The current version of a secret (its digest), and since when.
+
+    Epoch seconds, but a little later where writers' clocks disagree.
+    """
 
     version: str
     since: int
@@ -73,9 +79,15 @@ class Edition(NamedTuple):
     sheet: Sheet
 
     @property
+    def is_moved(self) -> bool:
+        """Whether it was derived from a sheet that was deleted meanwhile."""
+        return self.sheet.base >= self.generation
+
+    @property
     def gap(self) -> range:
         """The generations that were overwritten without having been read."""
-        return range(self.sheet.base + 1, self.generation)
+        base = 0 if self.is_moved else self.sheet.base
+        return range(base + 1, self.generation)
 
 
 def subject_of(arn: str) -> str:
@@ -87,13 +99,16 @@ def subject_of(arn: str) -> str:
     Raises:
         ValueError: This is no ARN of a secret or parameter.
     """
-    parts = arn.split(":", _ARN_PARTS)
-    service, account = (parts[2], parts[4]) if len(parts) >= _ARN_PARTS else ("", "")
-    if service == "secretsmanager" and len(parts) > _ARN_PARTS:
-        resource = parts[6][:-_SUFFIX_LENGTH]
-    elif service == "ssm" and parts[5].startswith("parameter/"):
-        resource = ":".join(parts[5:]).removeprefix("parameter").strip("/")
-    else:
+    parts = arn.split(":", _ARN_PARTS - 1)
+    service, account, path = ("", "", "")
+    if len(parts) == _ARN_PARTS:
+        _, _, service, _, account, path = parts
+    resource = ""
+    if service == "secretsmanager" and path.startswith("secret:"):
+        resource = path.removeprefix("secret:")[:-_SUFFIX_LENGTH]
+    elif service == "ssm" and path.startswith("parameter/"):
+        resource = path.removeprefix("parameter").strip("/")
+    if not resource:
         raise ValueError(f"not the ARN of a secret or parameter: {arn[:200]!r}")
     return _digest(f"{service}:{account}:{resource}", _SUBJECT_BYTES)
 
@@ -116,17 +131,19 @@ def outdates(stamp: Stamp | None, remembered: Stamp | None, version: str) -> boo
 
 def missed(seen: Edition | None, now: Edition) -> str | None:
     """Why whoever last saw ``seen`` must doubt all it holds; None when it need not."""
-    unread = set(now.gap)
+    known = 0
     if seen is not None:
-        if now.generation < seen.generation or seen.sheet.born not in (
-            0,
-            now.sheet.born,
-        ):
+        known = seen.generation
+        if now.generation < known or seen.sheet.born not in (0, now.sheet.born):
             return "recreated"
-        unread.discard(seen.generation)
-    if now.sheet.horizon > (seen.generation if seen else 0):
+    if now.is_moved:
+        return "recreated"
+    if now.sheet.horizon > known:
         return "forgotten"
-    return "overwritten" if unread else None
+    # What was overwritten before ``seen`` was doubted when ``seen`` was looked at.
+    if now.gap and now.generation - 1 > known:
+        return "overwritten"
+    return None
 
 
 def merge(sheets: Iterable[Sheet]) -> dict[str, Stamp]:
@@ -135,10 +152,7 @@ def merge(sheets: Iterable[Sheet]) -> dict[str, Stamp]:
     for sheet in sheets:
         for subject, stamp in sheet.stamps.items():
             known = stamps.get(subject)
-            if known is None or (stamp.since, stamp.version) > (
-                known.since,
-                known.version,
-            ):
+            if known is None or _age_order(stamp) > _age_order(known):
                 stamps[subject] = stamp
     return stamps
 
@@ -162,21 +176,24 @@ def derive(  # noqa: PLR0913  each is a fact that only the caller has
         lost: Whether a part of the gap could not be read.
         max_bytes: The store's limit. All of ``truth`` must fit.
     """
-    generation, old = edition or (0, Sheet())
+    edition = edition or Edition(0, Sheet())
+    generation, old = edition
+    youngest = max((stamp.since for stamp in stamps.values()), default=0)
+    since = max(int(now_seconds), youngest + 1)
     new = dict(stamps)
     for subject, version in truth.items():
-        known = new.get(subject)
         digest = version_digest(version)
-        if known is None or known.version != digest:
-            since = int(now_seconds) if known is None else known.since + 1
-            new[subject] = Stamp(digest, max(int(now_seconds), since))
+        if subject not in new or new[subject].version != digest:
+            new[subject] = Stamp(digest, since)
     sheet = Sheet(
         base=generation,
-        horizon=generation if lost else old.horizon,
-        born=old.born or int(now_seconds),
+        horizon=generation if lost or edition.is_moved else old.horizon,
+        born=int(now_seconds) if edition.is_moved or not old.born else old.born,
         stamps=new,
     )
-    oldest = sorted(new.keys() - truth.keys(), key=lambda subject: new[subject].since)
+    oldest = sorted(
+        new.keys() - truth.keys(), key=lambda subject: (new[subject].since, subject)
+    )
     for subject in oldest:
         if len(encode(sheet)) <= max_bytes:
             break
@@ -200,12 +217,14 @@ def decode(text: str) -> Sheet:
     """
     try:
         document = json.loads(text)
-        version = document["format"]
-        if version != FORMAT:
+        version = _whole(document["format"])
+        if version > FORMAT:
             raise SheetError(
-                f"the stamp sheet has format {version!r:.20}, this version of rotaware"
+                f"the stamp sheet has format {version!s:.20}, this version of rotaware"
                 f" reads format {FORMAT}: update the layer"
             )
+        if version < FORMAT:
+            raise ValueError
         stamps = {
             _text(subject): Stamp(_text(stamp[0]), _whole(stamp[1]))
             for subject, stamp in document["stamps"].items()
@@ -219,6 +238,11 @@ def decode(text: str) -> Sheet:
             "this is no stamp sheet of rotaware: something else writes the parameter,"
             " or it is damaged; delete it and the next rotation makes it anew"
         ) from fault
+
+
+def _age_order(stamp: Stamp) -> tuple[int, str]:
+    """The version only makes two writers' merges equal, should a second be the same."""
+    return stamp.since, stamp.version
 
 
 def _text(field: Any) -> str:

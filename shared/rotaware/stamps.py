@@ -2,13 +2,14 @@
 
 Parameter Store has no conditional write. ``PutParameter`` answers with the new version,
 so a writer sees afterwards whether it overwrote another, and ``name:version`` still
-reads what was overwritten. The loop reads, merges what the gap holds, writes only if the
-sheet lacks something that it should say, and asks the judge again until all is stable.
+reads what was overwritten. The loop reads, merges what the gap holds, writes only if
+the sheet lacks something that it should say, and asks the judge again until all is
+stable.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from rotaware.errors import (
     AwsError,
@@ -17,7 +18,15 @@ from rotaware.errors import (
     SheetError,
 )
 from rotaware.secret import PARAMETER_STORE
-from rotaware.sheet import Edition, decode, derive, encode, merge, version_digest
+from rotaware.sheet import (
+    MAX_BYTES,
+    Edition,
+    decode,
+    derive,
+    encode,
+    merge,
+    version_digest,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,7 +36,9 @@ if TYPE_CHECKING:
     from rotaware.log import Logger
     from rotaware.sheet import Sheet, Stamp
 
-MAX_ROUNDS = 40
+MAX_ROUNDS = 16
+"""With their pauses some 18 seconds, less than an invalidator has. Of 27 writers that
+begin at once none needs more than 9 (simulated)."""
 MAX_GAP = 16
 """A gap of more generations than this is given up as forgotten."""
 MAX_BATCH = 40
@@ -35,11 +46,18 @@ MAX_BATCH = 40
 
 _PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 3.0
+_MALFORMED = "Parameter Store answered without the stamp sheet's value or version"
 _ABSENT = frozenset({"ParameterNotFound", "ParameterVersionNotFound"})
 
 
 class SheetHome(Protocol):
-    """Where a sheet is kept."""
+    """Where a sheet is kept.
+
+    Attributes:
+        max_bytes: How long its document may be.
+    """
+
+    max_bytes: int
 
     def read(
         self, generation: int | None = None, *, timeout_seconds: float | None = None
@@ -67,13 +85,15 @@ class SsmSheet:
     Args:
         aws: The client to call.
         name: The parameter's name, such as ``/rotaware/default/stamps``.
+        max_bytes: How long its value may be.
     """
 
-    __slots__ = ("_aws", "_name")
+    __slots__ = ("_aws", "_name", "max_bytes")
 
-    def __init__(self, aws: Aws, name: str) -> None:
+    def __init__(self, aws: Aws, name: str, max_bytes: int = MAX_BYTES) -> None:
         self._aws = aws
         self._name = name
+        self.max_bytes = max_bytes
 
     def read(
         self, generation: int | None = None, *, timeout_seconds: float | None = None
@@ -91,8 +111,11 @@ class SsmSheet:
             if refusal.code in _ABSENT:
                 return None
             raise
-        parameter: Mapping[str, Any] = answer["Parameter"]
-        return Edition(parameter["Version"], decode(parameter["Value"]))
+        match answer:
+            case {"Parameter": {"Version": int(version), "Value": str(value)}}:
+                return Edition(version, decode(value))
+            case _:
+                raise SheetError(_MALFORMED)
 
     def write(self, sheet: Sheet, *, create: bool) -> int:
         """One PutParameter."""
@@ -102,10 +125,11 @@ class SsmSheet:
             "Type": "String",
             "Overwrite": not create,
         }
-        generation: int = self._aws.call(PARAMETER_STORE, "PutParameter", request)[
-            "Version"
-        ]
-        return generation
+        match self._aws.call(PARAMETER_STORE, "PutParameter", request):
+            case {"Version": int(version)}:
+                return version
+            case _:
+                raise SheetError(_MALFORMED)
 
 
 class Published(NamedTuple):
@@ -173,9 +197,9 @@ class _Writer:
         self._clock = clock
         self._random = random
         self._log = log
-        self._newest = 0
+        self._newest: Edition | None = None
         self._written: set[str] = set()
-        self._stood: dict[str, tuple[int, str]] = {}
+        self._stood: dict[str, Edition] = {}
 
     def publish(self) -> Published:
         for attempt in range(MAX_ROUNDS):
@@ -200,10 +224,7 @@ class _Writer:
     def _round(self) -> int | None:
         """Read, judge, write if something is lacking: the generation, once stable."""
         edition = self._home.read()
-        if edition is not None and edition.generation < self._newest:
-            # An old copy: the store is eventually consistent. Should the sheet have
-            # been deleted and made anew instead, the next round believes what it reads.
-            self._newest = 0
+        if edition is not None and self._is_old_copy(edition):
             return None
         truth = self._judge()
         stamps, lost = self._all_that_is_said(edition)
@@ -213,15 +234,34 @@ class _Writer:
             if not self._has_stood(subject, version, edition)
         }
         sheet = derive(
-            edition, stamps, wanted, now_seconds=self._clock.now().wall, lost=lost
+            edition,
+            stamps,
+            wanted,
+            now_seconds=self._clock.now().wall,
+            lost=lost,
+            max_bytes=self._home.max_bytes,
         )
-        if edition is not None and sheet.stamps == edition.sheet.stamps:
-            return edition.generation
+        if sheet.stamps == (edition.sheet.stamps if edition else {}):
+            return sheet.base
         generation = self._home.write(sheet, create=edition is None)
-        self._newest = generation
+        self._newest = Edition(generation, sheet)
         self._note_written(edition, sheet, wanted, generation)
         clean = generation == sheet.base + 1
         return generation if clean and self._judge() == truth else None
+
+    def _is_old_copy(self, edition: Edition) -> bool:
+        """Whether the store answered with less than what this writer has written.
+
+        It may be eventually consistent. A sheet that was deleted and made anew has
+        another birth, or a base that tells.
+        """
+        newest = self._newest
+        return (
+            newest is not None
+            and edition.generation < newest.generation
+            and edition.sheet.born == newest.sheet.born
+            and not edition.is_moved
+        )
 
     def _note_written(
         self,
@@ -267,13 +307,17 @@ class _Writer:
         """
         if edition is None:
             return False
-        stamp = edition.sheet.stamps.get(subject)
-        if stamp is not None:
-            if stamp.version == version_digest(version) and not edition.gap:
-                self._stood[subject] = (edition.generation, version)
+        if subject in edition.sheet.stamps:
+            if not edition.gap:
+                self._stood[subject] = edition
             return False
-        generation, stood = self._stood.get(subject, (0, ""))
-        return stood == version and 0 < generation <= edition.sheet.horizon
+        stood = self._stood.get(subject)
+        return (
+            stood is not None
+            and stood.sheet.stamps[subject].version == version_digest(version)
+            and stood.sheet.born == edition.sheet.born
+            and stood.generation <= edition.sheet.horizon
+        )
 
     def _pause(self, attempt: int) -> None:
         longest = min(_LONGEST_PAUSE_SECONDS, _PAUSE_SECONDS * 2**attempt)

@@ -1,0 +1,641 @@
+"""Writers and readers of one sheet, in every order in which their calls may fall.
+
+A writer is a function of the answers that it got. So a world in which some calls were
+answered is a value, and all worlds that can be reached from it are walked, each once.
+Where that would be too many, threads take turns in an order that a seed picks.
+
+Readers are judged afterwards: whoever looked at the sheet at any moments and fetched at
+any other must, after a last look, hold what is current, or nothing.
+"""
+
+from __future__ import annotations
+
+import io
+from functools import cache
+from random import Random
+from threading import Semaphore, Thread
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from rotaware.clock import Instant
+from rotaware.errors import AwsError, AwsUnavailableError
+from rotaware.log import Logger
+from rotaware.sheet import (
+    MAX_BYTES,
+    Edition,
+    Sheet,
+    Stamp,
+    decode,
+    encode,
+    missed,
+    outdates,
+    version_digest,
+)
+from rotaware.stamps import Published, SsmSheet, publish
+from tests.support.clock import EPOCH, ManualClock
+from tests.support.parameter_store import DEADLINE_SECONDS, ParameterStore, throttled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from rotaware.clock import Clock
+
+NAME = "/rotaware/default/stamps"
+DISTANT_SECONDS = 3600.0
+BORN = int(EPOCH) - 9
+
+
+class Event(NamedTuple):
+    """One change of the world: a write of the sheet, a rotation, or a deletion.
+
+    Attributes:
+        what: ``write``, ``rotate`` or ``delete``.
+        about: The document that was written; the subjects that were rotated.
+    """
+
+    what: str
+    about: str = ""
+
+
+History = tuple[Event, ...]
+
+
+def old_sheets(subjects: str, count: int = 1) -> History:
+    """Sheets that say of each subject what was true before it all began."""
+    stamps = {
+        subject: Stamp(version_digest(f"{subject}0"), BORN) for subject in subjects
+    }
+    return tuple(
+        Event("write", encode(Sheet(base=base, born=BORN, stamps=stamps)))
+        for base in range(count if subjects else 0)
+    )
+
+
+@cache
+def values(history: History) -> tuple[str, ...]:
+    """The versions that the parameter has, the first one first."""
+    found: tuple[str, ...] = ()
+    for event in history:
+        if event.what == "write":
+            found = (*found, event.about)
+        elif event.what == "delete":
+            found = ()
+    return found
+
+
+@cache
+def rotations(history: History) -> int:
+    """How many rotations there were."""
+    return sum(event.what == "rotate" for event in history)
+
+
+@cache
+def current(history: History, subject: str) -> str:
+    """The current version of a secret."""
+    count = sum(e.what == "rotate" and subject in e.about for e in history)
+    return f"{subject}{count}"
+
+
+# Readers.
+
+
+@cache
+def read(generation: int, value: str) -> Edition:
+    """An edition as a reader sees it."""
+    return Edition(generation, decode(value))
+
+
+class Reader(NamedTuple):
+    """What an execution environment knows of one secret.
+
+    Attributes:
+        seen: Generation and text of the sheet as last seen.
+        held: The version that it holds, and the stamp remembered with it.
+    """
+
+    seen: tuple[int, str] | None = None
+    held: tuple[str, Stamp | None] | None = None
+
+    def looks(self, subject: str, versions: Sequence[str]) -> Reader:
+        """After a check."""
+        if not versions:
+            return self
+        latest = len(versions), versions[-1]
+        held = self.held
+        if held is not None and self.seen != latest:
+            seen = read(*self.seen) if self.seen else None
+            now = read(*latest)
+            version, remembered = held
+            stamp = now.sheet.stamps.get(subject)
+            digest = version_digest(version)
+            if missed(seen, now) or outdates(stamp, remembered, digest):
+                held = None
+        return Reader(latest, held)
+
+    def fetches(self, subject: str, version: str) -> Reader:
+        """After a miss."""
+        if self.held:
+            return self
+        stamps = read(*self.seen).sheet.stamps if self.seen else {}
+        return self._replace(held=(version, stamps.get(subject)))
+
+
+@cache
+def readers(subject: str, history: History) -> frozenset[Reader]:
+    """Everything that a reader may be, after looking and fetching at any moments.
+
+    A deletion takes stamps along that somebody may never have seen. Who has ever looked
+    notices that; who held something without having looked is left to his TTL.
+    """
+    found = readers(subject, history[:-1]) if history else frozenset({Reader()})
+    if history and history[-1].what == "delete":
+        found = frozenset(each for each in found if each.seen or not each.held)
+    versions, version = values(history), current(history, subject)
+    found |= {each.looks(subject, versions) for each in found}
+    return found | {each.fetches(subject, version) for each in found}
+
+
+def check(history: History, subjects: str, *, forgetful: bool = False) -> None:
+    """The sheet says the truth and has lost nothing, and no reader is deceived."""
+    versions = values(history)
+    stamps = read(len(versions), versions[-1]).sheet.stamps
+    if not forgetful:
+        assert set(subjects) <= stamps.keys()
+    for subject in stamps.keys() & set(subjects):
+        truth = current(history, subject)
+        assert version_digest(truth) == stamps[subject].version
+    check_readers(history, subjects)
+
+
+def check_readers(history: History, subjects: str) -> None:
+    """After a last look, readers hold what is current, or nothing."""
+    for subject in subjects:
+        for reader in readers(subject, history):
+            held = reader.looks(subject, values(history)).held
+            assert held is None or held[0] == current(history, subject)
+
+
+# All worlds.
+
+Answer = tuple[str, Any]
+"""What a writer was answered: a kind, and a value that can be hashed."""
+
+
+class Writer(NamedTuple):
+    """What one delivery of an event, or of a batch of them, has to stamp.
+
+    Attributes:
+        subjects: What it judges.
+        rotations: How many rotations precede its event.
+        skew_seconds: How wrong its clock is.
+        max_bytes: What the sheet may hold.
+    """
+
+    subjects: str
+    rotations: int = 1
+    skew_seconds: float = 0.0
+    max_bytes: int = MAX_BYTES
+
+
+class World(NamedTuple):
+    """Everything that the next call depends on.
+
+    Attributes:
+        history: What has happened.
+        answers: What each writer was answered.
+        to_come: What will happen at some time, in this order: a rotation, a deletion.
+        mishaps: What may happen at any time, each once: a writer crashes and its
+            event is delivered again, a call is throttled, a read lags.
+    """
+
+    history: History
+    answers: tuple[tuple[Answer, ...], ...]
+    to_come: tuple[Event, ...] = ()
+    mishaps: tuple[str, ...] = ()
+
+    def answering(self, index: int, answers: tuple[Answer, ...]) -> World:
+        """With other answers to one writer."""
+        others = list(self.answers)
+        others[index] = answers
+        return self._replace(answers=tuple(others))
+
+    def after(self, mishap: str) -> World:
+        """With a mishap less to come."""
+        left = list(self.mishaps)
+        left.remove(mishap)
+        return self._replace(mishaps=tuple(left))
+
+
+class Unanswered(BaseException):
+    """The call at which a writer stands."""
+
+    def __init__(self, operation: str, request: Mapping[str, Any]) -> None:
+        super().__init__(operation)
+        self.operation = operation
+        self.request = request
+
+
+class Replay:
+    """Satisfies ``rotaware.aws.Aws`` as long as answers last."""
+
+    def __init__(self, answers: tuple[Answer, ...]) -> None:
+        self._answers = iter(answers)
+
+    def call(
+        self,
+        service: str,  # noqa: ARG002  there is but one
+        operation: str,
+        request: Mapping[str, Any],
+        *,
+        timeout_seconds: float | None = None,  # noqa: ARG002  nothing here takes time
+    ) -> dict[str, Any]:
+        kind, value = self._next(operation, request)
+        match kind:
+            case "read":
+                version, text = value
+                return {"Parameter": {"Version": version, "Value": text}}
+            case "written":
+                return {"Version": value}
+            case "throttled":
+                raise throttled()
+            case _:
+                raise AwsError(kind, "refused")
+
+    def judge(self) -> dict[str, str]:
+        """The judge that ``publish`` asks."""
+        kind, value = self._next("judge", {})
+        if kind == "throttled":
+            raise throttled()
+        return dict(value)
+
+    def _next(self, operation: str, request: Mapping[str, Any]) -> Answer:
+        for answer in self._answers:
+            return answer
+        raise Unanswered(operation, request)
+
+
+def silent(clock: Clock) -> Logger:
+    """A logger that writes nothing."""
+    return Logger(service="test", level="NONE", stream=io.StringIO(), clock=clock)
+
+
+@cache
+def standing(writer: Writer, answers: tuple[Answer, ...]) -> Unanswered | Published:
+    """The call at which a writer stands after these answers; or what it returned."""
+    aws = Replay(answers)
+    clock = ManualClock(wall=EPOCH + writer.skew_seconds)
+    home = SsmSheet(aws, NAME, writer.max_bytes)
+    try:
+        return publish(
+            home, aws.judge, clock=clock, random=lambda: 0.0, log=silent(clock)
+        )
+    except Unanswered as call:
+        return call.with_traceback(None)
+
+
+def answer(history: History, writer: Writer, call: Unanswered) -> Answer:
+    """What AWS answers to a call."""
+    versions = values(history)
+    match call.operation:
+        case "judge":
+            return "judged", tuple((s, current(history, s)) for s in writer.subjects)
+        case "GetParameter":
+            selector = call.request["Name"].partition(":")[2]
+            version = int(selector or len(versions))
+            if not 0 < version <= len(versions):
+                return "ParameterNotFound", None
+            return "read", (version, versions[version - 1])
+        case _:
+            if versions and not call.request["Overwrite"]:
+                return "ParameterAlreadyExists", None
+            return "written", len(versions) + 1
+
+
+def before_the_last_write(history: History) -> History:
+    """What a replica knows that has not heard of the last write."""
+    last = max((i for i, e in enumerate(history) if e.what != "rotate"), default=0)
+    return history[:last]
+
+
+def steps(world: World, writers: Sequence[Writer]) -> Iterator[World]:
+    """All worlds that are one step away."""
+    if world.to_come:
+        event, *rest = world.to_come
+        yield world._replace(history=(*world.history, event), to_come=tuple(rest))
+    for index, writer in enumerate(writers):
+        if writer.rotations > rotations(world.history):
+            continue
+        call = standing(writer, world.answers[index])
+        if isinstance(call, Published):
+            continue
+        yield from _steps_of(world, index, writer, call)
+
+
+def _steps_of(
+    world: World, index: int, writer: Writer, call: Unanswered
+) -> Iterator[World]:
+    answers = world.answers[index]
+    got = answer(world.history, writer, call)
+    after = world
+    if got[0] == "written":
+        event = Event("write", call.request["Value"])
+        after = world._replace(history=(*world.history, event))
+    yield after.answering(index, (*answers, got))
+    for mishap in set(world.mishaps):
+        match mishap, call.operation:
+            case "crash", _:
+                # The write may have got through.
+                yield after.after(mishap).answering(index, ())
+            case "throttle", _:
+                refused = (*answers, ("throttled", None))
+                yield world.after(mishap).answering(index, refused)
+            case "lag", "GetParameter":
+                behind = answer(before_the_last_write(world.history), writer, call)
+                yield world.after(mishap).answering(index, (*answers, behind))
+            case _:
+                pass
+
+
+def ends(start: World, writers: Sequence[Writer]) -> list[World]:
+    """All worlds in which nothing is left to do, each once."""
+    seen, stack, found = {start}, [start], []
+    while stack:
+        world = stack.pop()
+        following = set(steps(world, writers))
+        if not following:
+            found.append(world)
+        stack += following - seen
+        seen |= following
+    return found
+
+
+ROTATIONS = [
+    pytest.param(("S", "T"), "", id="two secrets"),
+    pytest.param(("S", "S"), "", id="one secret"),
+    pytest.param(("S", "S"), "S", id="one secret, twice"),
+    pytest.param(("ST", "S"), "S", id="a batch, then one of it"),
+    pytest.param(("S", "ST"), "S", id="one, then a batch"),
+    pytest.param(("ST", "ST"), "ST", id="two batches"),
+]
+MISHAPS = [
+    ((), -DISTANT_SECONDS),
+    ((), 0.0),
+    ((), DISTANT_SECONDS),
+    (("crash",), -DISTANT_SECONDS),
+    (("crash",), DISTANT_SECONDS),
+    (("throttle",), 0.0),
+    (("lag", "lag"), 0.0),
+]
+
+
+def stamps_of(writers: Sequence[Writer]) -> str:
+    """All subjects that some writer stamps."""
+    return "".join(sorted({s for writer in writers for s in writer.subjects}))
+
+
+@pytest.mark.parametrize(("mishaps", "skew_seconds"), MISHAPS)
+@pytest.mark.parametrize("old", ["", "STU"], ids=["new sheet", "old sheet"])
+@pytest.mark.parametrize(("subjects", "rotating"), ROTATIONS)
+def test_two_writers(
+    subjects: tuple[str, str],
+    rotating: str,
+    old: str,
+    skew_seconds: float,
+    mishaps: tuple[str, ...],
+) -> None:
+    """In every order of their calls, crashes included, the sheet ends up true."""
+    to_come = (Event("rotate", rotating),) if rotating else ()
+    writers = (
+        Writer(subjects[0]),
+        Writer(subjects[1], rotations=1 + len(to_come), skew_seconds=skew_seconds),
+    )
+    stamped = stamps_of(writers)
+    history = (*old_sheets(old), Event("rotate", stamped))
+    for world in ends(World(history, ((), ()), to_come, mishaps), writers):
+        check(world.history, "".join({*stamped, *old}))
+
+
+@pytest.mark.parametrize(
+    ("subjects", "old"), [("STV", "STU"), ("SST", "STU"), ("STS", "")]
+)
+def test_three_writers(subjects: str, old: str) -> None:
+    """The same for three, the last of them about a later rotation."""
+    writers = (Writer(subjects[0]), Writer(subjects[1]), Writer(subjects[2], 2))
+    history = (*old_sheets(old), Event("rotate", subjects))
+    start = World(history, ((), (), ()), (Event("rotate", subjects[2]),))
+    for world in ends(start, writers):
+        check(world.history, "".join({*subjects, *old}))
+
+
+@pytest.mark.parametrize("capacity", [1, 2, 3])
+@pytest.mark.parametrize("mishaps", [(), ("crash",)])
+@pytest.mark.parametrize(("subjects", "rotating"), ROTATIONS)
+def test_a_full_sheet(
+    subjects: tuple[str, str], rotating: str, mishaps: tuple[str, ...], capacity: int
+) -> None:
+    """Writers that push out each other's stamps come to an end, and deceive nobody."""
+    capacity = max(capacity, *map(len, subjects))
+    full = Sheet(9, 9, BORN, {s * 11: Stamp("v" * 8, BORN) for s in "STUV"[:capacity]})
+    max_bytes = len(encode(full))
+    to_come = (Event("rotate", rotating),) if rotating else ()
+    writers = (
+        Writer(subjects[0], max_bytes=max_bytes),
+        Writer(subjects[1], rotations=1 + len(to_come), max_bytes=max_bytes),
+    )
+    stamped = stamps_of(writers)
+    history = (*old_sheets("STU"), Event("rotate", stamped))
+    for world in ends(World(history, ((), ()), to_come, mishaps), writers):
+        check(world.history, stamped, forgetful=True)
+
+
+@pytest.mark.parametrize("subjects", [("S", "T"), ("S", "S"), ("ST", "S")])
+def test_a_deleted_sheet(subjects: tuple[str, str]) -> None:
+    """Who saw a sheet that was deleted at any moment trusts nothing he held."""
+    writers = (Writer(subjects[0]), Writer(subjects[1]))
+    stamped = stamps_of(writers)
+    history = (*old_sheets("STU", 4), Event("rotate", stamped))
+    for world in ends(World(history, ((), ()), (Event("delete"),)), writers):
+        if values(world.history):
+            check_readers(world.history, stamped)
+
+
+# Threads that take turns.
+
+
+class Crash(BaseException):
+    """The end of a Lambda function's process."""
+
+
+class Rates(NamedTuple):
+    """How often, of all calls, something goes wrong."""
+
+    crash: float = 0.0
+    throttle: float = 0.0
+    lag: float = 0.0
+
+
+class Turns:
+    """A world in which threads go one at a time, whoever is ready first.
+
+    Attributes:
+        random: Picks everything.
+        history: What has happened.
+        rates: What goes wrong.
+        max_bytes: What the sheet may hold.
+        seconds: The time.
+        store: Where the sheet is.
+        arrived: Released when the thread whose turn it was has come to its next call.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        history: History = (),
+        rates: Rates = Rates(),  # noqa: B008  immutable
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
+        self.random = Random(seed)  # noqa: S311  no secret
+        self.history = history
+        self.rates = rates
+        self.max_bytes = max_bytes
+        self.seconds = 0.0
+        self.store = ParameterStore()
+        self.store.lag = lambda: self.random.randint(1, 2) * self.happens(rates.lag)
+        for value in values(history):
+            self.store.put(NAME, value)
+        self.arrived = Semaphore(0)
+
+    def happens(self, rate: float) -> bool:
+        """Throw the dice."""
+        return self.random.random() < rate
+
+    def run(self, deliveries: Sequence[str]) -> None:
+        """Rotate each of these, and deliver the event to an invalidator of its own."""
+        actors = [Actor(self, subjects) for subjects in deliveries]
+        while waiting := [actor for actor in actors if not actor.done]:
+            actor = min(waiting, key=lambda each: each.ready_at)
+            self.seconds = max(self.seconds, actor.ready_at)
+            actor.gate.release()
+            assert self.arrived.acquire(timeout=DEADLINE_SECONDS)
+
+
+class Actor:
+    """A rotation and its invalidator: a thread that waits at each call for its turn.
+
+    Satisfies ``rotaware.aws.Aws`` and ``rotaware.clock.Clock``.
+    """
+
+    def __init__(self, turns: Turns, subjects: str) -> None:
+        self._turns = turns
+        self._subjects = subjects
+        self._skew_seconds = turns.random.uniform(-DISTANT_SECONDS, DISTANT_SECONDS)
+        self.gate = Semaphore(0)
+        self.ready_at = turns.random.expovariate(2.0)
+        self.done = False
+        Thread(target=self._play, daemon=True).start()
+
+    def now(self) -> Instant:
+        seconds = self._turns.seconds
+        return Instant(EPOCH + self._skew_seconds + seconds, seconds)
+
+    def sleep(self, seconds: float) -> None:
+        self.ready_at = self._turns.seconds + seconds
+
+    def call(
+        self,
+        service: str,
+        operation: str,
+        request: Mapping[str, Any],
+        *,
+        timeout_seconds: float | None = None,
+    ) -> dict[str, Any]:
+        self._come_to_a_call()
+        if self._turns.happens(self._turns.rates.throttle):
+            raise throttled("TooManyUpdates")
+        found = self._turns.store.call(
+            service, operation, request, timeout_seconds=timeout_seconds
+        )
+        if operation == "PutParameter":
+            self._turns.history += (Event("write", request["Value"]),)
+        return found
+
+    def judge(self) -> dict[str, str]:
+        """The judge that ``publish`` asks."""
+        self._come_to_a_call()
+        return {each: current(self._turns.history, each) for each in self._subjects}
+
+    def _come_to_a_call(self) -> None:
+        self.ready_at = max(self.ready_at, self._turns.seconds)
+        self.ready_at += self._turns.random.expovariate(20.0)
+        self._turns.arrived.release()
+        assert self.gate.acquire(timeout=DEADLINE_SECONDS)
+        if self._turns.happens(self._turns.rates.crash):
+            raise Crash
+
+    def _play(self) -> None:
+        self.gate.acquire()
+        self._turns.history += (Event("rotate", self._subjects),)
+        while not self._publishes():
+            # The event is delivered once more.
+            self.sleep(self._turns.random.expovariate(0.1))
+        self.done = True
+        self._turns.arrived.release()
+
+    def _publishes(self) -> bool:
+        home = SsmSheet(self, NAME, self._turns.max_bytes)
+        random = self._turns.random.random
+        try:
+            publish(home, self.judge, clock=self, random=random, log=silent(self))
+        except (Crash, AwsUnavailableError):
+            return False
+        return True
+
+
+MANY_SUBJECTS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ*"
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_writers_in_a_random_order(seed: int) -> None:
+    """Three to five writers, with crashes and throttling, end up with the truth."""
+    turns = Turns(seed, old_sheets("STU"), Rates(crash=0.05, throttle=0.1))
+    turns.run(turns.random.choices(["S", "T", "ST"], k=3 + seed % 3))
+
+    check(turns.history, "STU")
+
+
+@pytest.mark.parametrize("crash", [0.0, 0.05])
+@pytest.mark.parametrize("seed", range(25))
+def test_writers_of_a_lagging_store(seed: int, crash: float) -> None:
+    """A store that often answers with what was true before deceives no reader.
+
+    What a writer cannot read yet is left in the gap, or forgotten by the rules.
+    """
+    turns = Turns(seed, old_sheets("STU"), Rates(crash, lag=0.3))
+    turns.run(turns.random.choices(["S", "T", "ST"], k=3 + seed % 3))
+
+    check_readers(turns.history, "STU")
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_writers_of_a_small_sheet(seed: int) -> None:
+    """Five writers with room for three stamps settle, and deceive nobody."""
+    room = Sheet(99, 99, BORN, {s * 11: Stamp("v" * 8, BORN) for s in "STU"})
+    turns = Turns(seed, old_sheets("STU"), Rates(0.02, 0.05), len(encode(room)))
+    turns.run("STVWX")
+
+    check(turns.history, "STVWX", forgetful=True)
+    assert turns.store.count("PutParameter") < 30
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_twenty_seven_writers_settle(seed: int) -> None:
+    """All at once, far more than the queue allows: they end soon, and all is said.
+
+    A gap may grow too long to be read. What it held is forgotten by the rules then.
+    """
+    turns = Turns(seed)
+    turns.run(MANY_SUBJECTS)
+
+    check(turns.history, MANY_SUBJECTS, forgetful=True)
+    assert turns.store.count("PutParameter") < 4 * len(MANY_SUBJECTS)
