@@ -13,22 +13,22 @@ import sys
 
 from extension.extensions_api import ExtensionsApi, ExtensionsApiError
 
-_DEFAULT_PORT = 2773
-_LONGEST_PORT = 5
+_DEFAULT_PORT = "2773"
 _BACKLOG = 1024
 _FORBIDDEN = 403
+_UNFORESEEN = "Extension.UnknownReason"
 
 
 def main() -> None:
     """Run the extension until SHUTDOWN; exits the process."""
-    environ = {key.decode(): _text(value) for key, value in posix.environ.items()}
-    listener, bind_fault = _bind(environ)
+    environ = {_text(key): _text(value) for key, value in posix.environ.items()}
     address = environ.get("AWS_LAMBDA_RUNTIME_API")
     if not address:
         sys.exit(
             "rotaware: AWS_LAMBDA_RUNTIME_API is not set: this program is started by"
             " Lambda, from /opt/extensions"
         )
+    listener, bind_fault = _bind(environ)
     api = ExtensionsApi(address)
     name = sys.argv[0].rpartition("/")[2]
     managed = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == (
@@ -41,25 +41,31 @@ def main() -> None:
             sys.exit(f"rotaware: cannot register: {refusal}")
         api.register(name, invoke=False)
 
-    from extension.application import run  # noqa: PLC0415  see above
+    try:
+        from extension.application import run  # noqa: PLC0415  see above
 
-    sys.exit(run(environ, api, listener, bind_fault))
+        status = run(environ, api, listener, bind_fault)
+    except Exception as fault:
+        # Lambda's report names it; the traceback goes to the function's log.
+        api.report_failure(_UNFORESEEN, f"{type(fault).__name__}; see the log")
+        raise
+    sys.exit(status)
 
 
 def _bind(environ: dict[str, str]) -> tuple[_socket.socket, str | None]:
     """The listener, and why it could not be bound. A wrong port is reported later."""
-    text = environ.get("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", "").strip()
-    short = text.isascii() and text.isdigit() and len(text) <= _LONGEST_PORT
-    port = int(text) if short else _DEFAULT_PORT
+    port = environ.get("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", _DEFAULT_PORT)
     listener = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
     listener.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
     # Accepted connections inherit this: an answer is one write, and must not wait.
     listener.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
     try:
-        listener.bind(("127.0.0.1", port))
+        listener.bind(("127.0.0.1", int(port)))
         listener.listen(_BACKLOG)
-    except (OSError, OverflowError) as fault:
+    except OSError as fault:
         return listener, f"port {port} of 127.0.0.1 cannot be bound: {fault}"
+    except (ValueError, OverflowError):
+        pass  # no port at all: the settings refuse it
     return listener, None
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import posix
+import signal
 import sys
 from typing import TYPE_CHECKING
 
 from extension.config import MAX_CONFIG_CHARACTERS, load
 from extension.endpoint import Endpoint
 from extension.http_server import HttpServer
-from extension.lifecycle import drain, follow_events
+from extension.lifecycle import Terminated, drain, follow_events
 from extension.workers import Workers
 from rotaware.aws import AwsClient
 from rotaware.cache import Cache
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import _socket
     from collections.abc import Mapping
 
+    from extension.config import Config
     from extension.extensions_api import ExtensionsApi
     from rotaware.clock import Clock
     from rotaware.settings import Settings
@@ -57,20 +59,9 @@ def run(
     """
     clock = SystemClock()
     try:
-        config = load(environ, _read_text)
-        aws = AwsClient.from_environ(
-            environ,
-            clock=clock,
-            random=_random,
-            max_connections=config.settings.max_connections,
-        )
+        config, aws = _configured(environ, bind_fault, clock)
     except SettingsError as error:
         return _refuse_to_start(api, error, clock)
-    if bind_fault is not None:
-        problem = (
-            f"PARAMETERS_SECRETS_EXTENSION_HTTP_PORT: {bind_fault}; choose a free port"
-        )
-        return _refuse_to_start(api, SettingsError([problem]), clock)
     settings = config.settings
     log = Logger(
         service=settings.service,
@@ -81,29 +72,52 @@ def run(
     )
     log.cold_start = True
     store, checker = _cache(settings, aws, clock, log)
-    tokens = Tokens(environ, clock)
-
-    def valid_tokens() -> tuple[str, ...]:
-        try:
-            return (tokens.current(Deadline(clock, _TOKEN_SECONDS)),)
-        except RotawareError:
-            return ()
-
-    workers = Workers(MAX_WORKERS)
-    endpoint = Endpoint(store, checker, valid_tokens, clock, log)
+    workers = Workers(MAX_WORKERS, log)
+    endpoint = _endpoint(environ, store, checker, clock)
     server = HttpServer(listener, endpoint, workers, clock=clock, log=log)
     flights = []
     if settings.prefetch and config.prefetch:
         workers.submit(checker.ensure_checked)
-        wanted = {entry.query: entry.ttl_seconds for entry in config.prefetch}
-        flights = store.prefetch(wanted)
+        flights = store.prefetch(config.prefetch)
     server.start()
     patience = Deadline(clock, PREFETCH_SECONDS)
     for flight in flights:
         flight.join(patience.remaining_seconds())
     log.info("ready", port=settings.port, sheet=settings.stamps)
+    signal.signal(signal.SIGTERM, _terminate)
     drain(server, follow_events(api, checker, clock, log), clock, log)
     return 0
+
+
+def _terminate(_signal: int, _frame: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
+    raise Terminated
+
+
+def _configured(
+    environ: Mapping[str, str], bind_fault: str | None, clock: Clock
+) -> tuple[Config, AwsClient]:
+    """The configuration and the client; SettingsError has the problems of all parts."""
+    problems = []
+    if bind_fault is not None:
+        problems.append(
+            f"PARAMETERS_SECRETS_EXTENSION_HTTP_PORT: {bind_fault}; choose a free port"
+        )
+    config = aws = None
+    try:
+        config = load(environ, _read_text)
+    except SettingsError as error:
+        problems += error.problems
+    max_connections = config.settings.max_connections if config else 1
+    try:
+        aws = AwsClient.from_environ(
+            environ, clock=clock, random=_random, max_connections=max_connections
+        )
+    except SettingsError as error:
+        problems += error.problems
+    if config is None or aws is None or problems:
+        raise SettingsError(problems)
+    return config, aws
 
 
 def _cache(
@@ -140,11 +154,28 @@ def _cache(
     return store, checker
 
 
+def _endpoint(
+    environ: Mapping[str, str], store: Store, checker: Checker, clock: Clock
+) -> Endpoint:
+    """What answers, to those who have the token of this environment."""
+    tokens = Tokens(environ, clock)
+
+    def valid_tokens() -> tuple[str, ...]:
+        try:
+            return (tokens.current(Deadline(clock, _TOKEN_SECONDS)),)
+        except RotawareError:
+            return ()
+
+    # Only this variable stays what it is; all other tokens are looked up anew.
+    changes = not environ.get("AWS_SESSION_TOKEN")
+    return Endpoint(store, checker, valid_tokens, clock, token_changes=changes)
+
+
 def _refuse_to_start(api: ExtensionsApi, error: SettingsError, clock: Clock) -> int:
     """Say what is wrong, to the log and to Lambda; the exit code."""
     log = Logger(service="rotaware", level="INFO", stream=sys.stdout, clock=clock)
     log.error("rotaware cannot start", problems=error.problems)
-    api.init_error(error.code, error.message)
+    api.report_failure(error.code, error.message)
     return 1
 
 

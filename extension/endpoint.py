@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from extension.http1 import Response, render
+from extension.http1 import Response, error_response, render
 from extension.routes import route
 from rotaware.errors import RotawareError
+from rotaware.flight import HIT
 from rotaware.secret import Fetched
-from rotaware.store import HIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from extension.http1 import Request
     from extension.routes import Ask
     from rotaware.checker import Checker
-    from rotaware.clock import Clock
-    from rotaware.log import Logger
-    from rotaware.store import Answer, Store
+    from rotaware.clock import Clock, Instant
+    from rotaware.flight import Answer
+    from rotaware.store import Store
 
 _MAX_PREPARED = 128
 _MAX_PREPARED_BYTES = 16384
@@ -36,14 +36,12 @@ class _Prepared:
 
     __slots__ = ("answer", "epoch", "from_wall", "until_monotonic", "until_wall")
 
-    def __init__(
-        self, answer: bytes, epoch: int, wall: float, monotonic: float, seconds: float
-    ) -> None:
+    def __init__(self, answer: bytes, epoch: int, now: Instant, seconds: float) -> None:
         self.answer = answer
         self.epoch = epoch
-        self.from_wall = wall
-        self.until_wall = wall + seconds
-        self.until_monotonic = monotonic + seconds
+        self.from_wall = now.wall
+        self.until_wall = now.wall + seconds
+        self.until_monotonic = now.monotonic + seconds
 
 
 class Endpoint:
@@ -54,7 +52,8 @@ class Endpoint:
         checker: Looks at the stamp sheet before a read.
         tokens: Gives the tokens that are valid now.
         clock: Time.
-        log: Told about what was not foreseen.
+        token_changes: Whether ``tokens`` may block and give others later. If so, each
+            request asks it, in a worker.
     """
 
     def __init__(
@@ -63,13 +62,14 @@ class Endpoint:
         checker: Checker,
         tokens: Callable[[], Iterable[str]],
         clock: Clock,
-        log: Logger,
+        *,
+        token_changes: bool = False,
     ) -> None:
         self._store = store
         self._checker = checker
         self._tokens = tokens
         self._clock = clock
-        self._log = log
+        self._token_changes = token_changes
         self._prepared: dict[bytes, _Prepared] = {}
 
     def prepared(self, received: bytes) -> bytes | None:
@@ -91,13 +91,16 @@ class Endpoint:
             request: The request.
             received: Its bytes, if they may be remembered.
         """
-        epoch = self._epoch()
+        if self._token_changes:
+            return None
         try:
             ask = route(request, self._tokens)
         except RotawareError as refusal:
-            return _refusal(refusal)
+            return error_response(refusal)
         if ask is None:
             return _PONG
+        # Before anything is looked at: the answer holds no longer than what was seen.
+        epoch, now = self._epoch(), self._clock.now()
         due_seconds = self._checker.seconds_until_due()
         if due_seconds == 0.0 or ask.refresh:
             return None
@@ -106,7 +109,8 @@ class Endpoint:
             return None
         response = _response(answer)
         if answer.how == HIT and received is not None:
-            self._prepare(received, response, epoch, answer.fresh_seconds, due_seconds)
+            seconds = min(answer.fresh_seconds % 1.0, due_seconds)
+            self._prepare(received, response, epoch, now, seconds)
         return response
 
     def answer(self, request: Request) -> Response:
@@ -119,34 +123,27 @@ class Endpoint:
             answer = self._store.get(
                 ask.query, refresh=ask.refresh, instead_of=ask.instead_of
             )
-            return _response(answer)
         except RotawareError as refusal:
-            return _refusal(refusal)
-        except Exception as fault:  # noqa: BLE001  one bad request must not end the rest
-            self._log.error("a request failed", exception=fault)
-            return _refusal(RotawareError("an unforeseen error; see the log"))
+            return error_response(refusal)
+        return _response(answer)
 
     def _prepare(
         self,
         received: bytes,
         response: Response,
         epoch: int,
-        fresh_seconds: float,
-        due_seconds: float,
+        now: Instant,
+        seconds: float,
     ) -> None:
         if len(response.body) > _MAX_PREPARED_BYTES:
             return
         if len(self._prepared) >= _MAX_PREPARED:
             self._prepared.clear()
-        now = self._clock.now()
-        seconds = min(fresh_seconds % 1.0, due_seconds)
-        self._prepared[received] = _Prepared(
-            render(response), epoch, now.wall, now.monotonic, seconds
-        )
+        self._prepared[received] = _Prepared(render(response), epoch, now, seconds)
 
     def _epoch(self) -> int:
-        """Neither part ever shrinks, so an equal sum means that both are equal."""
-        return self._store.epoch + self._checker.epoch
+        """No part ever shrinks, so an equal sum means that all are equal."""
+        return self._store.epoch + self._checker.epoch + self._checker.checks
 
 
 def _failed_caller(answer: Answer, ask: Ask) -> bool:
@@ -159,15 +156,10 @@ def _failed_caller(answer: Answer, ask: Ask) -> bool:
 
 def _response(answer: Answer) -> Response:
     outcome = answer.outcome
-    if isinstance(outcome, RotawareError):
-        return _refusal(outcome, f"rotaware; {answer.how}")
     status = f"rotaware; {answer.how}"
+    if isinstance(outcome, RotawareError):
+        return error_response(outcome, status)
     if answer.how == HIT:
         status += f"; ttl={int(answer.fresh_seconds)}"
     body = json.dumps(outcome.value.reveal(), separators=(",", ":")).encode()
     return Response(200, body, status)
-
-
-def _refusal(refusal: RotawareError, cache_status: str = "rotaware") -> Response:
-    body = {"__type": refusal.code, "message": refusal.message}
-    return Response(refusal.status, json.dumps(body).encode(), cache_status)

@@ -1,8 +1,8 @@
 """The Lambda Extensions API, version 2020-01-01, over a plain socket.
 
 Registering is on the way of every cold start, so this file imports next to nothing.
-Each call but ``/event/next`` has a connection of its own. The wait for events keeps one
-and has no time-out, because the environment may be frozen meanwhile.
+Each call has a connection of its own: one that was kept could die over a freeze. There
+is no time-out, because the environment may be frozen during the wait for an event.
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html
 """
 
@@ -55,6 +55,19 @@ class Shutdown:
         self.reason = reason
 
 
+class UnknownEvent:
+    """An event of a type that did not exist when this was written.
+
+    Attributes:
+        event_type: What Lambda calls it.
+    """
+
+    __slots__ = ("event_type",)
+
+    def __init__(self, event_type: str) -> None:
+        self.event_type = event_type
+
+
 class ExtensionsApi:
     """A client of one execution environment's Extensions API.
 
@@ -62,13 +75,13 @@ class ExtensionsApi:
         address: ``host:port``, as in AWS_LAMBDA_RUNTIME_API.
     """
 
-    __slots__ = ("_address", "_events", "_identifier")
+    __slots__ = ("_address", "_identifier", "_initialized")
 
     def __init__(self, address: str) -> None:
         host, _, port = address.partition(":")
         self._address = (host, int(port or _DEFAULT_PORT))
-        self._events: _socket.socket | None = None
         self._identifier = ""
+        self._initialized = False
 
     def register(self, name: str, *, invoke: bool) -> None:
         """Register for SHUTDOWN, and for INVOKE where that is allowed.
@@ -82,87 +95,80 @@ class ExtensionsApi:
         """
         events = '"INVOKE","SHUTDOWN"' if invoke else '"SHUTDOWN"'
         head, _ = self._call(
-            "/register", f"Lambda-Extension-Name: {name}", f'{{"events":[{events}]}}'
+            "POST",
+            "/register",
+            f"Lambda-Extension-Name: {name}",
+            f'{{"events":[{events}]}}',
         )
         self._identifier = _header(head, b"lambda-extension-identifier")
 
-    def next_event(self) -> Invoke | Shutdown:
+    def next_event(self) -> Invoke | Shutdown | UnknownEvent:
         """Say that all work is done, and wait for the next event.
 
         Raises:
-            ExtensionsApiError: Lambda refused or does not answer.
+            ExtensionsApiError: Lambda refused, does not answer, or not with an event.
         """
-        import json  # noqa: PLC0415  registering does not need it
+        self._initialized = True
+        _, body = self._call("GET", "/event/next", self._identity())
+        return _event(body)
 
-        if self._events is None:
-            self._events = self._connect("/event/next")
-        request = self._request("GET", "/event/next", self._identity(), "")
-        try:
-            self._events.sendall(request)
-            _, body = _receive(self._events, "/event/next")
-            event = json.loads(body)
-            deadline_ms = int(event["deadlineMs"])
-            if event["eventType"] == "INVOKE":
-                tracing = event.get("tracing") or {}
-                return Invoke(
-                    deadline_ms, str(event.get("requestId")), tracing.get("value")
-                )
-            return Shutdown(deadline_ms, str(event.get("shutdownReason")))
-        except (OSError, ValueError, KeyError, TypeError) as fault:
-            self._hang_up()
-            raise ExtensionsApiError("/event/next", 0, repr(fault)) from fault
-        except ExtensionsApiError:
-            self._hang_up()
-            raise
+    def report_failure(self, code: str, message: str) -> None:
+        """Say that this extension ends because of an error, as does the environment.
 
-    def init_error(self, code: str, message: str) -> None:
-        """Report that this extension cannot start; Lambda will end the environment."""
-        self._report("/init/error", code, message)
-
-    def exit_error(self, code: str, message: str) -> None:
-        """Report that this extension ends because of an error."""
-        self._report("/exit/error", code, message)
-
-    def _report(self, path: str, code: str, message: str) -> None:
+        Raises:
+            ExtensionsApiError: Lambda does not want to know.
+        """
         import json  # noqa: PLC0415  only a failure needs it
 
+        path = "/exit/error" if self._initialized else "/init/error"
         body = {"errorMessage": message, "errorType": code, "stackTrace": []}
         headers = f"{self._identity()}\r\nLambda-Extension-Function-Error-Type: {code}"
-        self._call(path, headers, json.dumps(body))
+        self._call("POST", path, headers, json.dumps(body))
 
     def _identity(self) -> str:
         return f"Lambda-Extension-Identifier: {self._identifier}"
 
-    def _call(self, path: str, headers: str, body: str) -> tuple[bytes, bytes]:
-        connection = self._connect(path)
-        try:
-            connection.sendall(self._request("POST", path, headers, body))
-            return _receive(connection, path)
-        except OSError as fault:
-            raise ExtensionsApiError(path, 0, repr(fault)) from fault
-        finally:
-            connection.close()
-
-    def _connect(self, path: str) -> _socket.socket:
-        connection = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
-        try:
-            connection.connect(self._address)
-        except OSError as fault:
-            connection.close()
-            raise ExtensionsApiError(path, 0, repr(fault)) from fault
-        return connection
-
-    def _request(self, method: str, path: str, headers: str, body: str) -> bytes:
+    def _call(
+        self, method: str, path: str, headers: str, body: str = ""
+    ) -> tuple[bytes, bytes]:
         host, port = self._address
-        return (
+        request = (
             f"{method} {_VERSION}{path} HTTP/1.1\r\nHost: {host}:{port}\r\n"
-            f"{headers}\r\nContent-Length: {len(body.encode())}\r\n\r\n{body}"
-        ).encode()
+            f"Connection: close\r\n{headers}\r\n"
+            f"Content-Length: {len(body.encode())}\r\n\r\n{body}"
+        )
+        try:
+            connection = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+            try:
+                connection.connect(self._address)
+                connection.sendall(request.encode())
+                return _receive(connection, path)
+            finally:
+                connection.close()
+        except (OSError, ValueError, IndexError) as fault:
+            raise ExtensionsApiError(path, 0, repr(fault)) from fault
 
-    def _hang_up(self) -> None:
-        if self._events is not None:
-            self._events.close()
-            self._events = None
+
+def _event(body: bytes) -> Invoke | Shutdown | UnknownEvent:
+    import json  # noqa: PLC0415  registering does not need it
+
+    try:
+        event = json.loads(body)
+        deadline_ms = int(event.get("deadlineMs") or 0)
+        match event["eventType"]:
+            case "INVOKE":
+                trace = (event.get("tracing") or {}).get("value")
+                return Invoke(
+                    deadline_ms,
+                    str(event.get("requestId")),
+                    trace if isinstance(trace, str) else None,
+                )
+            case "SHUTDOWN":
+                return Shutdown(deadline_ms, str(event.get("shutdownReason")))
+            case unknown:
+                return UnknownEvent(str(unknown))
+    except Exception as fault:  # it may be malformed in any way
+        raise ExtensionsApiError("/event/next", 0, repr(fault)) from fault
 
 
 def _receive(connection: _socket.socket, path: str) -> tuple[bytes, bytes]:
@@ -171,13 +177,31 @@ def _receive(connection: _socket.socket, path: str) -> tuple[bytes, bytes]:
     while b"\r\n\r\n" not in received:
         received += _more(connection, received, path)
     head, _, body = received.partition(b"\r\n\r\n")
+    if _header(head, b"transfer-encoding").lower() == "chunked":
+        body = _joined(connection, body, path)
     length = int(_header(head, b"content-length") or 0)
     while len(body) < length:
         body += _more(connection, body, path)
     status = int(head.split(b" ", 2)[1])
-    if status >= 300:  # noqa: PLR2004  the end of the 2xx
+    if not 200 <= status < 300:  # noqa: PLR2004  the 2xx
         raise ExtensionsApiError(path, status, body.decode(errors="replace"))
     return head, body
+
+
+def _joined(connection: _socket.socket, received: bytes, path: str) -> bytes:
+    """A body that comes in chunks."""
+    body = b""
+    while True:
+        while b"\r\n" not in received:
+            received += _more(connection, received, path)
+        size, _, received = received.partition(b"\r\n")
+        length = int(size, 16)
+        if length <= 0:
+            return body
+        while len(received) < length + 2:
+            received += _more(connection, body + received, path)
+        body += received[:length]
+        received = received[length + 2 :]
 
 
 def _more(connection: _socket.socket, received: bytes, path: str) -> bytes:

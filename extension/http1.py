@@ -6,6 +6,7 @@ refused, and the connection closed, because what follows it cannot be trusted.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from rotaware.errors import RequestError
@@ -13,7 +14,10 @@ from rotaware.errors import RequestError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rotaware.errors import RotawareError
+
 MAX_HEAD_BYTES = 16384
+"""Of a head with the empty line that ends it."""
 END_OF_HEAD = b"\r\n\r\n"
 
 _REASONS = {
@@ -85,22 +89,35 @@ def parse_head(head: bytes) -> Request:
     """
     lines = head.decode("latin-1").split("\r\n")
     parts = lines[0].split(" ")
-    if len(parts) != _REQUEST_LINE_PARTS or not _is_printable(lines[0]):
+    if len(parts) != _REQUEST_LINE_PARTS or not lines[0].isprintable():
         raise _malformed("the request line is not METHOD SP TARGET SP VERSION")
     method, target, version = parts
     if version not in ("HTTP/1.1", "HTTP/1.0"):
         raise RequestError(505, "HttpVersionNotSupported", "speak HTTP/1.1")
-    if not target.startswith("/") or not set(method) <= _TOKEN:
+    if not target.startswith("/") or not method or not set(method) <= _TOKEN:
         raise _malformed("the request line names no method and path")
     headers = _headers(lines[1:])
+    if version == "HTTP/1.1" and "host" not in headers:
+        raise _malformed("the Host header is missing")
     if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
         raise RequestError(413, "ContentTooLarge", "this port takes no request bodies")
     path, _, query = target.partition("?")
-    connection = headers.get("connection", "").lower()
-    keep_alive = "close" not in connection and (
-        version == "HTTP/1.1" or "keep-alive" in connection
+    options = {
+        word.strip() for word in headers.get("connection", "").lower().split(",")
+    }
+    # After another method it is unclear whether the client expects a body.
+    keep_alive = (
+        method == "GET"
+        and "close" not in options
+        and (version == "HTTP/1.1" or "keep-alive" in options)
     )
     return Request(method, path, query, headers, keep_alive)
+
+
+def error_response(error: RotawareError, cache_status: str = "rotaware") -> Response:
+    """An error as AWS's JSON services say it."""
+    body = {"__type": error.code, "message": error.message}
+    return Response(error.status, json.dumps(body).encode(), cache_status)
 
 
 def render(response: Response, *, keep_alive: bool = True) -> bytes:

@@ -12,7 +12,6 @@ halve the time of a hit (``make bench``).
 from __future__ import annotations
 
 import _socket
-import json
 import select
 from collections import deque
 from threading import Thread
@@ -21,15 +20,17 @@ from typing import TYPE_CHECKING, Protocol
 from extension.http1 import (
     END_OF_HEAD,
     MAX_HEAD_BYTES,
-    Response,
+    error_response,
     parse_head,
     render,
 )
 from rotaware.clock import Deadline
-from rotaware.errors import RequestError
+from rotaware.errors import RequestError, RotawareError
 
 if TYPE_CHECKING:
-    from extension.http1 import Request
+    from collections.abc import Callable
+
+    from extension.http1 import Request, Response
     from extension.workers import Workers
     from rotaware.clock import Clock
     from rotaware.log import Logger
@@ -45,7 +46,7 @@ _MAX_REFUSALS = 64
 
 
 class Handler(Protocol):
-    """What answers requests."""
+    """What answers requests. Whatever the last two raise is logged, and is a 500."""
 
     def prepared(self, received: bytes) -> bytes | None:
         """The whole answer to exactly these bytes, if it is at hand."""
@@ -65,7 +66,6 @@ class _Connection:
 
     __slots__ = (
         "closing",
-        "deadline",
         "fileno",
         "lingering",
         "outgoing",
@@ -79,8 +79,6 @@ class _Connection:
         self.socket = _socket.socket(fileno=fileno)
         self.received = b""
         self.outgoing = b""
-        self.deadline: Deadline | None = None
-        """Runs while a head is incomplete, and while it lingers."""
         self.waiting = False
         """Whether a worker is busy with its request."""
         self.closing = False
@@ -119,8 +117,11 @@ class HttpServer:
         self._log = log
         self._max_connections = max_connections
         self._connections: dict[int, _Connection] = {}
-        self._slow: set[_Connection] = set()
-        self._finished: deque[tuple[_Connection, bytes, bool]] = deque()
+        self._slow: dict[_Connection, Deadline] = {}
+        """Those whose head is incomplete, and those that linger."""
+        self._deaf: Deadline | None = None
+        """Runs while no descriptor was left for another connection."""
+        self._finished: deque[tuple[_Connection, bytes]] = deque()
         self._wake_receiver, self._wake_sender = _socket.socketpair()
         self._poll = select.epoll()
         self._stop_by: Deadline | None = None
@@ -134,47 +135,76 @@ class HttpServer:
         self._thread.start()
 
     def stop(self, timeout_seconds: float) -> None:
-        """Take no more requests, finish those under way, and return. Idempotent."""
+        """Finish what is under way, and close everything. Idempotent."""
         if self._stop_by is None:
             self._stop_by = Deadline(self._clock, timeout_seconds)
             self._wake()
         self._thread.join(timeout_seconds)
 
     def _run(self) -> None:
-        while not self._is_done():
-            waits = bool(self._slow) or self._stop_by is not None
-            for fileno, _ in self._poll.poll(_TICK_SECONDS if waits else None):
+        while self._stop_by is None or not self._is_done(self._stop_by):
+            timed = bool(self._slow or self._deaf or self._stop_by)
+            own = []
+            for fileno, _ in self._poll.poll(_TICK_SECONDS if timed else None):
                 connection = self._connections.get(fileno)
+                if connection is None:
+                    own.append(fileno)
+                    continue
                 try:
-                    if connection is not None:
-                        self._serve(connection)
-                    elif fileno == self._listener.fileno():
-                        self._accept()
-                    else:
-                        self._finish()
+                    self._serve(connection)
                 except Exception as fault:  # noqa: BLE001  one client must not end the rest
-                    self._log.error("a connection failed", exception=fault)
-                    if connection is not None:
-                        self._close(connection)
-            self._expire()
-        self._listener.close()
+                    self._drop(connection, fault)
+            if own:
+                # After the rest: a descriptor that is closed here may be used again.
+                self._attend(own)
+            if timed:
+                self._expire()
         for connection in list(self._connections.values()):
             self._close(connection)
+        for part in (self._listener, self._wake_receiver, self._wake_sender):
+            part.close()
+        self._poll.close()
 
-    def _is_done(self) -> bool:
-        if self._stop_by is None:
-            return False
+    def _is_done(self, stop_by: Deadline) -> bool:
         busy = any(c.waiting or c.outgoing for c in self._connections.values())
-        return not busy or self._stop_by.remaining_seconds() == 0.0
+        return not busy or stop_by.remaining_seconds() == 0.0
+
+    def _guarded(
+        self, step: Callable[[_Connection], None], connection: _Connection
+    ) -> None:
+        try:
+            step(connection)
+        except Exception as fault:  # noqa: BLE001  likewise
+            self._drop(connection, fault)
+
+    def _drop(self, connection: _Connection, fault: Exception) -> None:
+        self._log.error("a connection failed", exception=fault)
+        self._close(connection)
+
+    def _attend(self, filenos: list[int]) -> None:
+        """See to the workers' answers and to new connections."""
+        if self._wake_receiver.fileno() in filenos:
+            self._finish()
+        if self._listener.fileno() in filenos:
+            self._accept()
 
     def _accept(self) -> None:
         try:
-            fileno, _ = self._listener._accept()  # noqa: SLF001  accept() builds enums
-        except OSError:
+            fileno, _ = self._listener._accept()  # type: ignore[attr-defined]  # noqa: SLF001  accept() builds enums
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError as fault:
+            # It waits in the backlog, and would wake this loop without end.
+            self._log.error("cannot accept a connection", reason=str(fault))
+            self._poll.modify(self._listener.fileno(), 0)
+            self._deaf = Deadline(self._clock, _TICK_SECONDS)
             return
         connection = _Connection(fileno)
         self._connections[fileno] = connection
-        self._poll.register(fileno, select.EPOLLIN)
+        self._guarded(self._welcome, connection)
+
+    def _welcome(self, connection: _Connection) -> None:
+        self._poll.register(connection.fileno, select.EPOLLIN)
         crowd = len(self._connections) - self._max_connections
         if crowd > _MAX_REFUSALS:
             self._close(connection)
@@ -212,41 +242,48 @@ class HttpServer:
         """Answer the requests received so far, until one must wait."""
         while connection.received and not connection.closing:
             head, end, rest = connection.received.partition(END_OF_HEAD)
-            if len(head) > MAX_HEAD_BYTES:
+            if len(head) + len(end) > MAX_HEAD_BYTES:
                 refusal = RequestError(431, "HeaderTooLarge", "the head is over 16 KiB")
                 self._refuse(connection, refusal)
                 return
             if not end:
-                self._limit_time(connection)
+                if connection not in self._slow:
+                    self._limit_time(connection)
                 return
             alone = connection.received if not rest else None
             connection.received = rest
-            connection.deadline = None
-            self._slow.discard(connection)
+            self._slow.pop(connection, None)
             try:
                 request = parse_head(head)
             except RequestError as refusal:
                 self._refuse(connection, refusal)
                 return
-            remembered = alone if request.keep_alive else None
-            response = self._handler.answer_now(request, remembered)
+            connection.closing = not request.keep_alive
+            response = self._answer_now(request, alone if request.keep_alive else None)
             if response is None:
                 self._hand_over(connection, request)
                 return
-            connection.closing = not request.keep_alive
             self._send(connection, render(response, keep_alive=request.keep_alive))
             if connection.outgoing:
                 return
+
+    def _answer_now(self, request: Request, received: bytes | None) -> Response | None:
+        try:
+            return self._handler.answer_now(request, received)
+        except Exception as fault:  # noqa: BLE001  the client is told, in so many words
+            return self._failure(fault)
 
     def _hand_over(self, connection: _Connection, request: Request) -> None:
         connection.waiting = True
         self._poll.modify(connection.fileno, 0)
 
         def job() -> None:
-            answer = render(
-                self._handler.answer(request), keep_alive=request.keep_alive
-            )
-            self._finished.append((connection, answer, request.keep_alive))
+            try:
+                response = self._handler.answer(request)
+            except Exception as fault:  # noqa: BLE001  likewise
+                response = self._failure(fault)
+            answer = render(response, keep_alive=request.keep_alive)
+            self._finished.append((connection, answer))
             self._wake()
 
         self._workers.submit(job)
@@ -255,15 +292,15 @@ class HttpServer:
         """Send what the workers have made."""
         self._wake_receiver.recv(_CHUNK)
         while self._finished:
-            connection, answer, keep_alive = self._finished.popleft()
-            if self._connections.get(connection.fileno) is not connection:
-                continue
-            connection.waiting = False
-            connection.closing = not keep_alive
-            self._poll.modify(connection.fileno, select.EPOLLIN)
-            self._send(connection, answer)
-            if not connection.outgoing:
-                self._answer(connection)
+            connection, answer = self._finished.popleft()
+            if self._connections.get(connection.fileno) is connection:
+                connection.waiting = False
+                connection.outgoing = answer
+                self._guarded(self._flush, connection)
+
+    def _failure(self, fault: Exception) -> Response:
+        self._log.error("a request failed", exception=fault)
+        return error_response(RotawareError("an unforeseen error; see the log"))
 
     def _send(self, connection: _Connection, answer: bytes) -> None:
         try:
@@ -276,10 +313,8 @@ class HttpServer:
         if sent < len(answer):
             connection.outgoing = answer[sent:]
             self._poll.modify(connection.fileno, select.EPOLLOUT)
-        elif connection.lingering:
-            connection.socket.shutdown(_socket.SHUT_WR)
         elif connection.closing:
-            self._close(connection)
+            self._leave(connection)
 
     def _flush(self, connection: _Connection) -> None:
         outgoing, connection.outgoing = connection.outgoing, b""
@@ -290,40 +325,52 @@ class HttpServer:
 
     def _refuse(self, connection: _Connection, refusal: RequestError) -> None:
         """Answer, and trust nothing more that comes from there."""
-        body = json.dumps({"__type": refusal.code, "message": refusal.message})
         connection.closing = connection.lingering = True
         connection.received = b""
         self._limit_time(connection)
-        response = Response(refusal.status, body.encode())
-        self._send(connection, render(response, keep_alive=False))
+        self._send(connection, render(error_response(refusal), keep_alive=False))
+
+    def _leave(self, connection: _Connection) -> None:
+        """All is sent: close, or say that nothing more comes and linger."""
+        if connection.lingering:
+            try:
+                connection.socket.shutdown(_socket.SHUT_WR)
+            except OSError:  # it has already gone
+                self._close(connection)
+        else:
+            self._close(connection)
 
     def _limit_time(self, connection: _Connection) -> None:
-        if connection.deadline is None:
-            connection.deadline = Deadline(self._clock, HEAD_SECONDS)
-            self._slow.add(connection)
+        self._slow[connection] = Deadline(self._clock, HEAD_SECONDS)
 
     def _expire(self) -> None:
-        """Give up on heads that do not arrive, and on clients that do not leave."""
-        for connection in list(self._slow):
-            deadline = connection.deadline
-            if deadline is not None and deadline.remaining_seconds() > 0.0:
-                continue
-            if connection.lingering:
-                self._close(connection)
-                continue
-            connection.deadline = None
-            refusal = RequestError(
-                408, "RequestTimeout", "the request did not arrive in time"
-            )
-            self._refuse(connection, refusal)
+        """Do what was put off, when its time has come."""
+        if self._deaf is not None and self._deaf.remaining_seconds() == 0.0:
+            self._deaf = None
+            self._poll.modify(self._listener.fileno(), select.EPOLLIN)
+        for connection, deadline in list(self._slow.items()):
+            if deadline.remaining_seconds() == 0.0:
+                self._guarded(self._give_up, connection)
+
+    def _give_up(self, connection: _Connection) -> None:
+        """On a head that does not arrive, or a client that does not leave."""
+        if connection.lingering:
+            self._close(connection)
+            return
+        refusal = RequestError(
+            408, "RequestTimeout", "the request did not arrive in time"
+        )
+        self._refuse(connection, refusal)
 
     def _close(self, connection: _Connection) -> None:
-        self._slow.discard(connection)
+        self._slow.pop(connection, None)
         connection.outgoing = b""
         connection.received = b""
-        if self._connections.get(connection.fileno) is connection:
-            del self._connections[connection.fileno]
-            connection.socket.close()  # which also ends its registration
+        self._connections.pop(connection.fileno, None)
+        connection.socket.close()  # which also ends its registration
 
     def _wake(self) -> None:
-        self._wake_sender.send(b"\0", _DONTWAIT)
+        try:  # noqa: SIM105  contextlib costs start-up time
+            self._wake_sender.send(b"\0", _DONTWAIT)
+        except OSError:  # it is about to wake anyway, or has stopped
+            pass

@@ -25,12 +25,35 @@ _LONGEST_PAUSE_SECONDS = 1.0
 _SHORTEST_PAUSE_SECONDS = 0.05
 _DRAIN_MARGIN_SECONDS = 0.2
 _LONGEST_DRAIN_SECONDS = 1.8
+_TERMINATION_SECONDS = 2.0
+
+
+class Terminated(BaseException):
+    """SIGTERM came. It interrupts whatever waits, and no ``except`` may swallow it."""
 
 
 def follow_events(
     api: ExtensionsApi, checker: Checker, clock: Clock, log: Logger
 ) -> Shutdown:
-    """Check the sheet at each INVOKE, until SHUTDOWN comes."""
+    """Check the sheet at each INVOKE, until SHUTDOWN or SIGTERM comes."""
+    try:
+        return _follow_events(api, checker, clock, log)
+    except Terminated:
+        deadline_seconds = clock.now().wall + _TERMINATION_SECONDS
+        return Shutdown(int(deadline_seconds * 1000), "SIGTERM")
+
+
+def drain(server: HttpServer, shutdown: Shutdown, clock: Clock, log: Logger) -> None:
+    """Answer what is under way, within the time that Lambda grants."""
+    left_seconds = shutdown.deadline_ms / 1000 - clock.now().wall
+    seconds = min(_LONGEST_DRAIN_SECONDS, left_seconds - _DRAIN_MARGIN_SECONDS)
+    server.stop(max(0.0, seconds))
+    log.info("shut down", reason=shutdown.reason)
+
+
+def _follow_events(
+    api: ExtensionsApi, checker: Checker, clock: Clock, log: Logger
+) -> Shutdown:
     invocations = failures = 0
     while failures < MAX_FAILURES:
         checker.invocation_ended()
@@ -51,15 +74,9 @@ def follow_events(
                 _check(checker, log)
             case Shutdown():
                 return event
-    return Shutdown(0, "the Runtime API is gone")
-
-
-def drain(server: HttpServer, shutdown: Shutdown, clock: Clock, log: Logger) -> None:
-    """Answer what is under way, within the time that Lambda grants."""
-    left_seconds = shutdown.deadline_ms / 1000 - clock.now().wall
-    seconds = min(_LONGEST_DRAIN_SECONDS, left_seconds - _DRAIN_MARGIN_SECONDS)
-    server.stop(max(0.0, seconds))
-    log.info("shut down", reason=shutdown.reason)
+            case unknown:
+                log.warning("an unknown event", event_type=unknown.event_type)
+    return Shutdown(0, "the Extensions API is gone")
 
 
 def _check(checker: Checker, log: Logger) -> None:

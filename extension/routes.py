@@ -83,7 +83,7 @@ _PARAMETER_PARAMETERS = frozenset(
 
 
 class _Parameters:
-    """The query's parameters, each known and given once."""
+    """The query's parameters, each known, given once and not empty."""
 
     __slots__ = ("_values", "order")
 
@@ -99,12 +99,16 @@ class _Parameters:
                 )
             if name in self._values:
                 raise _refused(f"parameter given twice: {name}; give it once")
+            if not value:
+                raise _refused(
+                    f"empty parameter: {name}; give a value, or leave it out"
+                )
             self._values[name] = _decoded(name, value)
         self.order = list(self._values)
 
     def get(self, name: str) -> str | None:
-        """The value; None when it is absent or empty."""
-        return self._values.get(name) or None
+        """The value; None when it is absent."""
+        return self._values.get(name)
 
     def flag(self, name: str) -> bool:
         """A boolean; false when it is absent."""

@@ -9,34 +9,44 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rotaware.log import Logger
+
 
 class Workers:
-    """Runs jobs, at most ``max_threads`` at a time. Jobs must not raise.
+    """Runs jobs, at most ``max_threads`` at a time.
 
     Args:
         max_threads: Threads are started up to this number, and then kept.
+        log: Told about a job that raises; its thread goes on.
     """
 
-    def __init__(self, max_threads: int) -> None:
+    def __init__(self, max_threads: int, log: Logger) -> None:
         self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._lock = Lock()
         self._max_threads = max_threads
+        self._log = log
         self._threads = 0
         self._outstanding = 0
 
     def submit(self, job: Callable[[], None]) -> None:
-        """Run a job soon. Returns at once."""
+        """Run a job soon. Returns at once.
+
+        Raises:
+            RuntimeError: There is no thread for it, and none can be started.
+        """
         with self._lock:
+            if self._threads < min(self._outstanding + 1, self._max_threads):
+                Thread(target=self._work, daemon=True, name="rotaware-worker").start()
+                self._threads += 1
             self._outstanding += 1
-            start = self._threads < min(self._outstanding, self._max_threads)
-            self._threads += start
         self._jobs.put(job)
-        if start:
-            Thread(target=self._work, daemon=True, name="rotaware-worker").start()
 
     def _work(self) -> None:
         while True:
             job = self._jobs.get()
-            job()
+            try:
+                job()
+            except Exception as fault:  # noqa: BLE001  nobody above this thread sees it
+                self._log.error("a job failed", exception=fault)
             with self._lock:
                 self._outstanding -= 1

@@ -1,0 +1,312 @@
+"""The composition root, both halves, in this process: from start to exit."""
+
+from __future__ import annotations
+
+import posix
+import runpy
+import signal
+import socket
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from extension import __main__ as entry
+from extension import application
+from extension.config import MAX_CONFIG_CHARACTERS
+from rotaware.sheet import Sheet, encode
+from tests.support.extension_process import SHEET, TOKEN, ScriptedAws, read
+from tests.support.extensions_api import FakeExtensionsApi
+from tests.support.processes import free_port
+
+if TYPE_CHECKING:
+    import _socket
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+PATIENCE_SECONDS = 10.0
+
+bind = entry._bind
+
+
+class Sandbox:
+    """This process as Lambda would have started it, between a Lambda and an AWS."""
+
+    def __init__(
+        self,
+        api: FakeExtensionsApi,
+        aws: ScriptedAws,
+        directory: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        self.api = api
+        self.aws = aws
+        self.port = free_port()
+        self._monkeypatch = monkeypatch
+        self.listeners: list[_socket.socket] = []
+        self.environ = {
+            "AWS_LAMBDA_RUNTIME_API": api.address,
+            "AWS_REGION": "eu-west-1",
+            "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+            "AWS_SECRET_ACCESS_KEY": "local-secret-key",
+            "AWS_SESSION_TOKEN": TOKEN,
+            "AWS_ENDPOINT_URL": aws.url,
+            "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": str(self.port),
+            "ROTAWARE_CONFIG": str(directory / "config.yaml"),
+        }
+
+    def main(self, function: Callable[[], object] | None = None) -> object:
+        """Run to the end, the function meanwhile; the exit status or message."""
+        environ = {key.encode(): value.encode() for key, value in self.environ.items()}
+        environ[b"\xff"] = b"\xff"
+        self._monkeypatch.setattr(posix, "environ", environ)
+        self._monkeypatch.setattr(sys, "argv", ["/opt/extensions/rotaware"])
+        self._monkeypatch.setattr(entry, "_bind", self._bind)
+        with ThreadPoolExecutor(1) as runtime:
+            done = runtime.submit(function) if function else None
+            with pytest.raises(SystemExit) as end:
+                entry.main()
+            if done is not None:
+                done.result(PATIENCE_SECONDS)
+        return end.value.code
+
+    def _bind(self, environ: dict[str, str]) -> tuple[_socket.socket, str | None]:
+        """Keep the listener: a process that ends at once leaves it to the kernel."""
+        listener, fault = bind(environ)
+        self.listeners.append(listener)
+        return listener, fault
+
+    def status(self, target: str, token: str = TOKEN) -> int:
+        """The status of a read."""
+        return read(self.port, target, {"X-Vault-Token": token}).status
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """Everything around the extension, with one secret ``db``."""
+    handler = signal.getsignal(signal.SIGTERM)
+    with FakeExtensionsApi() as api, ScriptedAws() as aws:
+        aws.secrets["db"] = "value"
+        aws.parameters[SHEET] = encode(Sheet())
+        made = Sandbox(api, aws, tmp_path, monkeypatch)
+        yield made
+        for listener in made.listeners:
+            listener.close()
+    signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.mark.parametrize(
+    ("environ", "calls"),
+    [
+        ({}, ["GetParameter", "GetSecretValue"]),
+        ({"SECRET_DB": "db"}, ["GetParameter", "GetSecretValue"]),
+        (
+            {"SECRET_DB": "db", "ROTAWARE_PREFETCH": "off"},
+            ["GetParameter", "GetSecretValue"],
+        ),
+        ({"ROTAWARE_STAMPS": "off"}, ["GetSecretValue"]),
+        (
+            {"PARAMETERS_SECRETS_EXTENSION_CACHE_ENABLED": "false"},
+            ["GetParameter", "GetSecretValue", "GetSecretValue"],
+        ),
+    ],
+)
+def test_from_start_to_shutdown(
+    sandbox: Sandbox, environ: dict[str, str], calls: list[str]
+) -> None:
+    """Each way of being configured serves secrets, by as few calls as it can."""
+    sandbox.environ |= environ
+
+    def function() -> None:
+        sandbox.api.wait_for_next()
+        for _ in range(2):
+            assert 200 == sandbox.status("/v1/db")
+        sandbox.api.shut_down()
+
+    assert 0 == sandbox.main(function)
+    assert calls == sorted(sandbox.aws.calls)
+
+
+def test_where_the_token_changes(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Without AWS_SESSION_TOKEN, whatever the token's provider says now is right."""
+    token = tmp_path / "token"
+    del sandbox.environ["AWS_SESSION_TOKEN"]
+    sandbox.environ["ROTAWARE_TOKEN_FILE"] = str(token)
+
+    def function() -> None:
+        sandbox.api.wait_for_next()
+
+        assert 403 == sandbox.status("/v1/db", "first")
+
+        for text in ("first", "second"):
+            token.write_text(text)
+
+            assert 200 == sandbox.status("/v1/db", text)
+        assert 403 == sandbox.status("/v1/db", "first")
+
+        sandbox.api.shut_down()
+
+    assert 0 == sandbox.main(function)
+
+
+def test_a_prefetch_that_takes_long_does_not_hold_lambda_up(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a while the next event is asked for; reads still wait for the value."""
+    monkeypatch.setattr(application, "PREFETCH_SECONDS", 0.0)
+    sandbox.environ["SECRET_DB"] = "db"
+    gate = sandbox.aws.hold("GetSecretValue")
+
+    def function() -> None:
+        sandbox.api.wait_for_next()
+        with ThreadPoolExecutor(1) as reader:
+            status = reader.submit(sandbox.status, "/v1/db")
+            gate.wait_for_arrival()
+            gate.open()
+
+            assert 200 == status.result(PATIENCE_SECONDS)
+        sandbox.api.shut_down()
+
+    assert 0 == sandbox.main(function)
+    assert 1 == sandbox.aws.calls.count("GetSecretValue")
+
+
+def test_sigterm(sandbox: Sandbox) -> None:
+    """It ends the process in order."""
+
+    def function() -> None:
+        sandbox.api.wait_for_next()
+        signal.pthread_kill(main_thread_id(), signal.SIGTERM)
+
+    assert 0 == sandbox.main(function)
+
+
+def main_thread_id() -> int:
+    """The thread that Python runs signal handlers in."""
+    identifier = threading.main_thread().ident
+
+    assert identifier
+
+    return identifier
+
+
+def test_every_problem_is_in_one_report(sandbox: Sandbox) -> None:
+    """Of the port, the settings and the AWS client."""
+    del sandbox.environ["AWS_REGION"]
+    sandbox.environ["SECRETS_MANAGER_TTL"] = "soon"
+    with socket.create_server(("127.0.0.1", sandbox.port)):
+        status = sandbox.main()
+    report = sandbox.api.wait_for_call("/init/error")
+
+    assert 1 == status
+    assert "Extension.ConfigInvalid" == report.document["errorType"]
+    for word in ("cannot be bound", "AWS_REGION", "SECRETS_MANAGER_TTL"):
+        assert 1 == report.document["errorMessage"].count(word)
+
+
+def test_the_default_port() -> None:
+    """Where no port is set it is that of AWS's extension, on loopback only."""
+    listener, fault = bind({})
+    address = listener.getsockname()
+    listener.close()
+
+    assert (address if fault is None else fault) in {
+        ("127.0.0.1", 2773),
+        "port 2773 of 127.0.0.1 cannot be bound: [Errno 98] Address already in use",
+    }
+
+
+@pytest.mark.parametrize("port", ["0", "-1", "70000", "many", ""])
+def test_a_wrong_port(sandbox: Sandbox, port: str) -> None:
+    """The settings refuse it, whatever could be bound meanwhile."""
+    sandbox.environ["PARAMETERS_SECRETS_EXTENSION_HTTP_PORT"] = port
+
+    assert 1 == sandbox.main()
+
+    report = sandbox.api.wait_for_call("/init/error")
+
+    assert "_HTTP_PORT" in report.document["errorMessage"]
+
+
+def test_what_nobody_foresaw_is_reported_and_raised(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The interpreter then writes the traceback and ends the process."""
+
+    def broken(*_: object) -> int:
+        raise ZeroDivisionError("unforeseen")
+
+    monkeypatch.setattr(application, "run", broken)
+    with pytest.raises(ZeroDivisionError, match="unforeseen"):
+        sandbox.main()
+    report = sandbox.api.wait_for_call("/init/error")
+
+    assert "ZeroDivisionError; see the log" == report.document["errorMessage"]
+
+
+@pytest.mark.parametrize(
+    ("managed", "statuses", "events"),
+    [
+        (False, [], [2]),
+        (False, [403], [2, 1]),
+        (True, [], [1]),
+    ],
+)
+def test_what_it_registers_for(
+    sandbox: Sandbox, statuses: list[int], events: list[int], *, managed: bool
+) -> None:
+    """INVOKE only where it is to be had."""
+    if managed:
+        sandbox.environ["AWS_LAMBDA_INITIALIZATION_TYPE"] = "lambda-managed-instances"
+    sandbox.api.statuses["/register"].extend(statuses)
+    sandbox.api.shut_down()
+
+    assert 0 == sandbox.main()
+    assert events == [len(call.document["events"]) for call in sandbox.api.calls]
+
+
+@pytest.mark.parametrize("managed", [False, True])
+def test_a_refused_registration(sandbox: Sandbox, *, managed: bool) -> None:
+    """The exit message says what Lambda said."""
+    if managed:
+        sandbox.environ["AWS_LAMBDA_INITIALIZATION_TYPE"] = "lambda-managed-instances"
+    sandbox.api.statuses["/register"].append(403 if managed else 500)
+    message = sandbox.main()
+
+    assert "rotaware: cannot register: /register: " in str(message)
+
+
+def test_outside_lambda(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever starts the module by hand is told what it is."""
+    del sandbox.environ["AWS_LAMBDA_RUNTIME_API"]
+
+    assert "AWS_LAMBDA_RUNTIME_API is not set" in str(sandbox.main())
+
+    monkeypatch.delitem(sys.modules, "extension.__main__")
+    with pytest.raises(SystemExit, match="AWS_LAMBDA_RUNTIME_API is not set"):
+        runpy.run_module("extension", run_name="__main__")
+
+
+def test_random_numbers_are_uniform() -> None:
+    """They lie in [0, 1), and are not all alike."""
+    numbers = [application._random() for _ in range(1000)]
+
+    assert all(0.0 <= number < 1.0 for number in numbers)
+    assert 1000 == len(set(numbers))
+    assert 0.4 < sum(numbers) / 1000 < 0.6
+
+
+def test_a_config_file_is_read_up_to_the_bound(tmp_path: Path) -> None:
+    """One character more tells that it is too long; a missing file is none."""
+    file = tmp_path / "config.yaml"
+
+    assert application._read_text(str(file)) is None
+
+    file.write_text("é" * 100_000)
+    text = application._read_text(str(file))
+
+    assert text is not None
+    assert {"é"} == set(text)
+    assert MAX_CONFIG_CHARACTERS + 1 == len(text)

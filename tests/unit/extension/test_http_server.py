@@ -1,0 +1,980 @@
+"""The loopback server, over real sockets, with a handler that tests hold in hand."""
+
+from __future__ import annotations
+
+import gc
+import http.client
+import io
+import json
+import os
+import resource
+import socket
+import struct
+import threading
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from extension.http1 import MAX_HEAD_BYTES, Response
+from extension.http_server import HEAD_SECONDS, HttpServer
+from extension.workers import Workers
+from rotaware.log import Logger
+from tests.support.clock import ManualClock
+from tests.support.processes import wait_until
+
+if TYPE_CHECKING:
+    import _socket
+    from collections.abc import Callable, Iterator
+
+    from extension.http1 import Request
+
+PATIENCE_SECONDS = 10.0
+REMEMBERED = b"GET /remembered HTTP/1.1\r\nHost: localhost\r\n\r\n"
+PREPARED = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nprepared"
+
+
+def get(path: str, *fields: str) -> bytes:
+    """A request as a careful client writes it."""
+    head = "".join(f"{field}\r\n" for field in ("Host: localhost", *fields))
+    return f"GET {path} HTTP/1.1\r\n{head}\r\n".encode()
+
+
+class Gate:
+    """Somebody arrives and waits until the test opens."""
+
+    def __init__(self) -> None:
+        self._arrived = threading.Semaphore(0)
+        self._opened = threading.Event()
+
+    def pass_through(self) -> None:
+        self._arrived.release()
+        assert self._opened.wait(PATIENCE_SECONDS)
+
+    def wait_for_arrival(self) -> None:
+        assert self._arrived.acquire(timeout=PATIENCE_SECONDS)
+
+    def open(self) -> None:
+        self._opened.set()
+
+
+class Handler:
+    """Answers with the path. Its beginning says how.
+
+    ``/at-gate`` blocks the server's own thread; ``/later`` is answered by a worker, and
+    ``/later/at-gate`` blocks that one; ``/broken`` raises; ``/large`` has 4 MiB.
+    """
+
+    def __init__(self) -> None:
+        self.gate = Gate()
+        self.worker_gate = Gate()
+        self.offered: list[bytes | None] = []
+        self.answered: list[str] = []
+
+    def prepared(self, received: bytes) -> bytes | None:
+        if received.startswith(b"GET /unprepared"):
+            raise ValueError("canary: nobody may see this")
+        return PREPARED if received == REMEMBERED else None
+
+    def answer_now(self, request: Request, received: bytes | None) -> Response | None:
+        self.offered.append(received)
+        if request.path.startswith("/later"):
+            return None
+        if request.path == "/at-gate":
+            self.gate.pass_through()
+        return self._answer(request)
+
+    def answer(self, request: Request) -> Response:
+        if request.path == "/later/at-gate":
+            self.worker_gate.pass_through()
+        return self._answer(request)
+
+    def _answer(self, request: Request) -> Response:
+        self.answered.append(request.path)
+        if request.path.endswith("/broken"):
+            raise ValueError("canary: nobody may see this")
+        size = 1 << 22 if request.path.endswith("/large") else 0
+        return Response(200, request.path.encode().ljust(size, b"."))
+
+
+class Answer(NamedTuple):
+    """One answer as the client read it."""
+
+    status: int
+    fields: dict[str, str]
+    body: str
+
+
+class Client:
+    """One connection to the server."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        connected.settimeout(PATIENCE_SECONDS)
+        self.socket = connected
+        self._received = bytearray()
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def answer(self) -> Answer:
+        """The next answer."""
+        while b"\r\n\r\n" not in self._received:
+            self._more()
+        head = self._take(self._received.index(b"\r\n\r\n") + 4)
+        status_line, *lines = head.rstrip().split("\r\n")
+        fields = dict(line.lower().split(": ", 1) for line in lines)
+        body = self._take(int(fields["content-length"]))
+        return Answer(int(status_line.split()[1]), fields, body)
+
+    def ask(self, path: str, *fields: str) -> Answer:
+        self.send(get(path, *fields))
+        return self.answer()
+
+    def is_hung_up_on(self) -> bool:
+        """Whether the server ends the connection in order, and sends nothing more."""
+        return not self._received and self.socket.recv(1) == b""
+
+    def reset(self) -> None:
+        """Vanish without a word."""
+        self.socket.setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
+        self.socket.close()
+
+    def _take(self, length: int) -> str:
+        while len(self._received) < length:
+            self._more()
+        taken = self._received[:length].decode()
+        del self._received[:length]
+        return taken
+
+    def _more(self) -> None:
+        chunk = self.socket.recv(1 << 20)
+        assert chunk, f"hung up after {self._received[:200]!r}"
+        self._received += chunk
+
+
+class WatchedWorkers(Workers):
+    """Tells when a job is done, its answer handed to the server."""
+
+    def __init__(self, log: Logger) -> None:
+        super().__init__(4, log)
+        self._done = threading.Semaphore(0)
+
+    def submit(self, job: Callable[[], None]) -> None:
+        def watched() -> None:
+            job()
+            self._done.release()
+
+        super().submit(watched)
+
+    def wait_for_one(self) -> None:
+        assert self._done.acquire(timeout=PATIENCE_SECONDS)
+
+
+class Running:
+    """A started server, and what it was made of."""
+
+    def __init__(self, listener: socket.socket, max_connections: int = 512) -> None:
+        self.stack = ExitStack()
+        self.clock = ManualClock()
+        self.handler = Handler()
+        self.output = io.StringIO()
+        log = Logger(service="test", level="INFO", stream=self.output, clock=self.clock)
+        self.workers = WatchedWorkers(log)
+        self.address = listener.getsockname()
+        self.family, self.kind = listener.family, listener.type
+        self.server = HttpServer(
+            listener,
+            self.handler,
+            self.workers,
+            clock=self.clock,
+            log=log,
+            max_connections=max_connections,
+        )
+        self.server.start()
+
+    def client(self) -> Client:
+        connected = socket.socket(self.family, self.kind)
+        self.stack.callback(connected.close)
+        connected.connect(self.address)
+        return Client(connected)
+
+    def await_turn(self, barrier: Client) -> None:
+        """Return when the server has seen to everything sent before.
+
+        The first answer may come out of the same look at the sockets, but earlier; what
+        that look led to is seen by the next ones.
+        """
+        for _ in range(4):
+            barrier.send(REMEMBERED)
+            barrier.answer()
+
+    def descriptor(self, client: Client) -> int:
+        """The server's end of a connection."""
+        self.await_turn(client)
+        (fileno,) = (
+            fileno
+            for fileno, connection in self.server._connections.items()
+            if connection.socket.getpeername() == client.socket.getsockname()
+        )
+        return fileno
+
+    def log_lines(self) -> list[dict[str, object]]:
+        return [json.loads(line) for line in self.output.getvalue().splitlines()]
+
+
+def listening() -> socket.socket:
+    """A TCP listener, whose connections take no more than a part of a large answer."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 18)
+    return listener
+
+
+def sequential() -> socket.socket:
+    """A listener whose connections keep writes apart: each is one message."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener.bind("")  # the kernel chooses an abstract address
+    listener.listen()
+    return listener
+
+
+def open_files() -> int:
+    """How many descriptors this process has."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@contextmanager
+def running(
+    listener: socket.socket | None = None, max_connections: int = 512
+) -> Iterator[Running]:
+    """A server that runs during the block."""
+    started = Running(listener or listening(), max_connections)
+    with started.stack:
+        yield started
+        started.handler.gate.open()
+        started.handler.worker_gate.open()
+        started.server.stop(PATIENCE_SECONDS)
+
+        assert not started.server._thread.is_alive()
+
+
+@pytest.fixture
+def served() -> Iterator[Running]:
+    """A server on TCP."""
+    with running() as started:
+        yield started
+
+
+# Answers
+
+
+def test_a_connection_is_kept_for_many_requests(served: Running) -> None:
+    """Requests on one connection are answered one by one, at once or by a worker."""
+    client = served.client()
+    paths = ["/a", "/later/b", "/c", "/later/d"] * 10
+
+    assert paths == [client.ask(path).body for path in paths]
+    assert 1 == len(served.server._connections)
+
+
+def test_what_python_sends_is_understood(served: Running) -> None:
+    """The standard library's client keeps its connection and reads every answer."""
+    host, port = served.address
+    client = http.client.HTTPConnection(host, port, timeout=PATIENCE_SECONDS)
+    with served.stack:
+        served.stack.callback(client.close)
+        for path in ("/a?b=c", "/later/x"):
+            client.request("GET", path, headers={"X-Vault-Token": "t"})
+            with client.getresponse() as response:
+                body = response.read().decode()
+
+            assert (200, path.partition("?")[0]) == (response.status, body)
+
+
+def test_prepared_answers_need_no_parsing(served: Running) -> None:
+    """Bytes that the handler remembers are answered with the bytes that it has."""
+    client = served.client()
+    client.send(REMEMBERED)
+
+    assert "prepared" == client.answer().body
+    assert [] == served.handler.offered
+
+
+@pytest.mark.parametrize(
+    ("parts", "offered"),
+    [
+        ([get("/a")], [get("/a")]),
+        ([get("/a")[:9], get("/a")[9:]], [get("/a")]),
+        ([get("/a") + get("/b")], [None, get("/b")]),
+        ([get("/a") + b"GET"], [None]),
+        ([get("/a", "Connection: close")], [None]),
+        ([b"GET /a HTTP/1.0\r\n\r\n"], [None]),
+        ([b"HEAD /a HTTP/1.1\r\nHost: localhost\r\n\r\n"], [None]),
+    ],
+)
+def test_what_may_be_remembered(
+    served: Running, parts: list[bytes], offered: list[bytes | None]
+) -> None:
+    """Only the bytes of one whole request that keeps its connection are offered."""
+    client, barrier = served.client(), served.client()
+    for part in parts:
+        client.send(part)
+        served.await_turn(barrier)
+
+    assert offered == served.handler.offered
+
+
+def test_remembered_bytes_in_the_middle_of_a_head_are_no_request(
+    served: Running,
+) -> None:
+    """What follows the beginning of a head belongs to it, whatever it looks like."""
+    client, barrier = served.client(), served.client()
+    client.send(b"GET /a HTTP/1.1\r\n")
+    served.await_turn(barrier)
+    client.send(REMEMBERED)
+
+    assert 400 == client.answer().status
+
+
+@pytest.mark.parametrize("path", ["/a", "/later/b"])
+def test_each_answer_is_one_write(path: str) -> None:
+    """Head and body leave together: a second write would wait for a delayed ACK."""
+    with running(sequential()) as served:
+        client = served.client()
+        client.send(get(path))
+        message = client.socket.recv(1 << 16)
+
+    assert message.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert message.endswith(b"\r\n\r\n" + path.encode())
+
+
+def test_answers_leave_without_waiting_for_more(served: Running) -> None:
+    """An accepted connection has what its listener was given: no Nagle algorithm."""
+    listener = listening()
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with running(listener) as other:
+        client = other.client()
+        other.await_turn(client)
+        (connection,) = other.server._connections.values()
+
+        assert connection.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    assert served.server is not other.server
+
+
+# Requests in pieces
+
+
+@pytest.mark.parametrize("path", ["/split", "/later/split"])
+def test_a_request_may_be_split_anywhere(served: Running, path: str) -> None:
+    """Wherever a segment ends, the answer is the same."""
+    client, barrier = served.client(), served.client()
+    request = get(path)
+    for place in range(1, len(request)):
+        client.send(request[:place])
+        served.await_turn(barrier)
+        client.send(request[place:])
+
+        assert path == client.answer().body
+    assert {} == served.server._slow
+
+
+def test_a_request_may_come_byte_by_byte(served: Running) -> None:
+    """Neither do many small segments matter."""
+    client, barrier = served.client(), served.client()
+    for byte in get("/slow"):
+        client.send(bytes([byte]))
+        served.await_turn(barrier)
+
+    assert "/slow" == client.answer().body
+
+
+def test_several_requests_in_one_segment(served: Running) -> None:
+    """Pipelined requests are answered in their order, the last one may be cut."""
+    client, barrier = served.client(), served.client()
+    paths = ["/a", "/later/b", "/c", "/later/d", "/e"]
+    data = b"".join(map(get, paths))
+    client.send(data[:-5])
+
+    assert paths[:-1] == [client.answer().body for _ in paths[:-1]]
+
+    served.await_turn(barrier)
+    client.send(data[-5:])
+
+    assert "/e" == client.answer().body
+
+
+def test_a_pipelined_answer_does_not_overtake(served: Running) -> None:
+    """While a worker is busy with the first request, the second is not looked at."""
+    client, barrier = served.client(), served.client()
+    client.send(get("/later/at-gate") + get("/second"))
+    served.handler.worker_gate.wait_for_arrival()
+    client.send(get("/third"))
+    served.await_turn(barrier)
+
+    assert [] == served.handler.answered
+
+    served.handler.worker_gate.open()
+
+    assert ["/later/at-gate", "/second", "/third"] == [
+        client.answer().body for _ in range(3)
+    ]
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET / HTTP/2.0\r\n\r\n", 505),
+        (get("/", "Content-Length: 5"), 413),
+        (get("/", "X: " + "x" * MAX_HEAD_BYTES), 431),
+        (b"x" * (MAX_HEAD_BYTES + 1), 431),
+    ],
+)
+def test_a_refusal_is_readable_and_ends_the_connection(
+    served: Running, request_bytes: bytes, status: int
+) -> None:
+    """It is answered in full, whatever else was sent, and then comes the end."""
+    client = served.client()
+    client.send(request_bytes + b"more of it" * 1000)
+    answer = client.answer()
+
+    assert status == answer.status
+    assert "close" == answer.fields["connection"]
+    assert "rotaware" == answer.fields["cache-status"]
+    assert {"__type", "message"} == json.loads(answer.body).keys()
+
+    client.send(get("/too-late"))
+
+    assert client.is_hung_up_on()
+    assert "/too-late" not in served.handler.answered
+
+
+@pytest.mark.parametrize(
+    ("surplus", "status"), [(0, 200), (1, 431), (3, 431), (4, 431), (5, 431)]
+)
+def test_the_limit_of_a_head_is_exact(
+    served: Running, surplus: int, status: int
+) -> None:
+    """It does not depend on where a segment ends."""
+    length = MAX_HEAD_BYTES + surplus
+    head = get("/", "X: " + "x" * (length - len(get("/", "X: "))))
+    barrier = served.client()
+
+    assert length == len(head)
+
+    for place in range(len(head) - 4, len(head) + 1):
+        client = served.client()
+        client.send(head[:place])
+        served.await_turn(barrier)
+        client.send(head[place:])
+
+        assert status == client.answer().status
+
+
+def test_garbage_after_a_good_request(served: Running) -> None:
+    """The good request has its answer; the garbage is refused."""
+    client = served.client()
+    client.send(get("/good") + b"\x16\x03\x01 hello\r\n\r\n" + get("/unseen"))
+
+    assert "/good" == client.answer().body
+    assert 400 == client.answer().status
+    assert client.is_hung_up_on()
+
+
+@pytest.mark.parametrize("path", ["/last", "/later/last"])
+def test_nothing_is_answered_after_close(served: Running, path: str) -> None:
+    """A client that says close has its answer, and the connection ends."""
+    client = served.client()
+    client.send(get(path, "Connection: close") + get("/unseen"))
+    answer = client.answer()
+
+    assert (path, "close") == (answer.body, answer.fields["connection"])
+    assert client.is_hung_up_on()
+    assert [path] == served.handler.answered
+
+
+@pytest.mark.parametrize("path", ["/broken", "/later/broken"])
+def test_a_handler_that_raises_is_a_500(served: Running, path: str) -> None:
+    """The client learns no details, the log does, and the connection goes on."""
+    client = served.client()
+    answer = client.ask(path)
+
+    assert 500 == answer.status
+    assert {
+        "__type": "InternalFailure",
+        "message": "an unforeseen error; see the log",
+    } == json.loads(answer.body)
+    assert "/next" == client.ask("/next").body
+    assert ["ValueError"] == [line["exception_name"] for line in served.log_lines()]
+
+
+def test_a_fault_of_the_server_ends_one_connection(served: Running) -> None:
+    """Whatever else is raised is logged and costs one client its connection."""
+    client, other = served.client(), served.client()
+    client.send(get("/unprepared"))
+
+    assert client.is_hung_up_on()
+    assert "/a" == other.ask("/a").body
+    assert ["a connection failed"] == [line["message"] for line in served.log_lines()]
+
+
+def test_without_a_thread_for_it_a_request_ends_its_connection(
+    served: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that cannot be started costs one connection, also a pipelined one."""
+
+    def cannot_start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    client, pipelining = served.client(), served.client()
+    pipelining.send(get("/later/at-gate") + get("/later/b"))
+    served.handler.worker_gate.wait_for_arrival()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", cannot_start)
+        client.send(get("/later/a"))
+
+        assert client.is_hung_up_on()
+
+        served.workers._threads = 0
+        served.handler.worker_gate.open()
+
+        assert "/later/at-gate" == pipelining.answer().body
+        assert pipelining.is_hung_up_on()
+    assert "/a" == served.client().ask("/a").body
+
+
+# Clients that are slow, or leave
+
+
+def test_a_head_that_does_not_arrive_is_a_408(served: Running) -> None:
+    """Sending a little now and then does not help; leaving is not put off for ever."""
+    client, barrier = served.client(), served.client()
+    client.send(b"GET / HTTP/1.1\r\n")
+    served.await_turn(barrier)
+    served.clock.tick(HEAD_SECONDS - 1)
+    client.send(b"Host: localhost\r\n")
+    served.await_turn(barrier)
+
+    assert 1 == len(served.server._slow)
+
+    served.clock.tick(1)
+    served.await_turn(barrier)
+
+    assert 408 == client.answer().status
+    assert client.is_hung_up_on()
+    assert 2 == len(served.server._connections)
+
+    served.clock.tick(HEAD_SECONDS)
+    served.await_turn(barrier)
+
+    assert 1 == len(served.server._connections)
+    assert {} == served.server._slow
+
+
+def test_an_idle_connection_is_kept(served: Running) -> None:
+    """A client that has sent nothing is given all the time it wants."""
+    client, barrier = served.client(), served.client()
+    served.await_turn(client)
+    served.clock.tick(3600)
+    served.await_turn(barrier)
+
+    assert "/a" == client.ask("/a").body
+
+
+def test_time_begins_anew_with_each_head(served: Running) -> None:
+    """A request that arrived in time leaves nothing to its successor."""
+    client, barrier = served.client(), served.client()
+    client.send(get("/a")[:5])
+    served.await_turn(barrier)
+    served.clock.tick(HEAD_SECONDS - 1)
+    client.send(get("/a")[5:] + get("/b")[:5])
+
+    assert "/a" == client.answer().body
+
+    served.clock.tick(HEAD_SECONDS - 1)
+    served.await_turn(barrier)
+    client.send(get("/b")[5:])
+
+    assert "/b" == client.answer().body
+
+
+@pytest.mark.parametrize("path", ["/a", "/later/a", "/large", "/later/large"])
+def test_a_half_closed_client_gets_its_answers(served: Running, path: str) -> None:
+    """A client may say that it sends no more, and read on."""
+    client = served.client()
+    client.send(get(path) + get("/b"))
+    client.socket.shutdown(socket.SHUT_WR)
+
+    assert path == client.answer().body.rstrip(".")
+    assert "/b" == client.answer().body
+    assert client.is_hung_up_on()
+
+
+@pytest.mark.parametrize("path", ["/large", "/later/large"])
+def test_a_slow_reader_holds_nobody_up(served: Running, path: str) -> None:
+    """An answer that does not fit is sent bit by bit, then the next one."""
+    client, other = served.client(), served.client()
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)
+    client.send(get(path) + get("/b") + get(path, "Connection: close"))
+
+    assert ["/other"] * 20 == [other.ask("/other").body for _ in range(20)]
+
+    large = client.answer()
+
+    assert (1 << 22, path) == (len(large.body), large.body.rstrip("."))
+    assert "/b" == client.answer().body
+    assert large.body == client.answer().body
+    assert client.is_hung_up_on()
+
+
+def test_an_answer_that_does_not_fit_at_all_waits() -> None:
+    """Answers leave as the reader makes room for them, in their order."""
+    with running(sequential()) as served:
+        client, other = served.client(), served.client()
+        paths = [f"/{number}" for number in range(1000)]
+        data = b"".join(map(get, paths))
+        for start in range(0, len(data), 1 << 14):
+            client.send(data[start : start + (1 << 14)])
+            served.await_turn(other)
+
+        assert len(served.handler.answered) < 1000
+        assert paths == [client.answer().body for _ in paths]
+
+
+def test_a_slow_reader_may_vanish(served: Running) -> None:
+    """Half an answer is forgotten with its client."""
+    client, other = served.client(), served.client()
+    client.send(get("/large"))
+    served.await_turn(other)
+    client.reset()
+    served.await_turn(other)
+
+    assert 1 == len(served.server._connections)
+    assert [] == served.log_lines()
+
+
+def test_a_client_may_vanish_while_a_worker_is_busy(served: Running) -> None:
+    """Its answer has nowhere to go, what it sent last is not read; nobody notices."""
+    client, other = served.client(), served.client()
+    client.send(get("/later/at-gate"))
+    served.handler.worker_gate.wait_for_arrival()
+    client.send(get("/unseen"))
+    client.reset()
+    served.await_turn(other)
+
+    assert 1 == len(served.server._connections)
+
+    served.handler.worker_gate.open()
+    served.workers.wait_for_one()
+
+    assert "/later/next" == other.ask("/later/next").body
+    assert ["/later/at-gate", "/later/next"] == served.handler.answered
+    assert [] == served.log_lines()
+
+
+def test_an_answer_is_for_nobody_else(served: Running) -> None:
+    """A newcomer may have the descriptor of one who vanished, but not its answer."""
+    client, other = served.client(), served.client()
+    client.send(get("/later/at-gate"))
+    served.handler.worker_gate.wait_for_arrival()
+    (before,) = served.server._connections.keys() - {served.descriptor(other)}
+    client.reset()
+    served.await_turn(other)
+    newcomer = served.client()
+    served.await_turn(newcomer)
+
+    assert before == served.descriptor(newcomer)
+
+    served.handler.worker_gate.open()
+    served.workers.wait_for_one()
+    served.await_turn(other)
+
+    assert "/mine" == newcomer.ask("/mine").body
+
+
+@pytest.mark.parametrize("field", ["Connection: close", "Connection: keep-alive"])
+def test_a_client_may_vanish_as_its_answer_is_ready(
+    served: Running, field: str
+) -> None:
+    """The server learns of both in one breath, and goes on."""
+    blocking, client = served.client(), served.client()
+    client.send(get("/later/at-gate", field))
+    served.handler.worker_gate.wait_for_arrival()
+    blocking.send(get("/at-gate"))
+    served.handler.gate.wait_for_arrival()
+    served.handler.worker_gate.open()
+    served.workers.wait_for_one()
+    client.reset()
+    served.handler.gate.open()
+
+    assert "/at-gate" == blocking.answer().body
+    assert "/later/next" == blocking.ask("/later/next").body
+    assert 1 == len(served.server._connections)
+
+
+def test_a_client_that_left_in_order_is_forgotten(served: Running) -> None:
+    """Whether it had sent nothing, half a head, or waits for a worker."""
+    idle, half, waiting, other = (served.client() for _ in range(4))
+    half.send(b"GET")
+    waiting.send(get("/later/at-gate"))
+    served.handler.worker_gate.wait_for_arrival()
+    served.await_turn(other)
+    for client in (idle, half, waiting):
+        client.socket.close()
+    served.handler.worker_gate.open()
+    served.workers.wait_for_one()
+    served.await_turn(other)
+
+    assert 1 == len(served.server._connections)
+    assert {} == served.server._slow
+
+
+def test_a_refused_client_may_vanish_first(
+    served: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ending the output of a connection that is gone is no fault worth a word."""
+    with monkeypatch.context() as patch:
+        # No flag of the kernel's means 9: as though the client had just reset.
+        patch.setattr("extension.http_server._socket.SHUT_WR", 9)
+        client = served.client()
+        client.send(b"nonsense\r\n\r\n")
+
+        assert 400 == client.answer().status
+        assert client.is_hung_up_on()
+    served.await_turn(served.client())
+
+    assert 1 == len(served.server._connections)
+    assert [] == served.log_lines()
+
+
+# Many clients
+
+
+def test_connections_over_the_bound_are_told_so() -> None:
+    """The one too many reads 429, also when it had sent its request; others stay."""
+    with running(max_connections=2) as served:
+        first, second = served.client(), served.client()
+        served.await_turn(first)
+        served.await_turn(second)
+        third = served.client()
+        third.send(get("/a") * 50)
+        answer = third.answer()
+
+        assert 429 == answer.status
+        assert "TooManyConnections" == json.loads(answer.body)["__type"]
+        assert third.is_hung_up_on()
+        assert "/a" == first.ask("/a").body
+
+        third.socket.close()
+        second.socket.close()
+        served.await_turn(first)
+
+        assert "/b" == served.client().ask("/b").body
+
+
+def test_refusals_are_bounded_as_well() -> None:
+    """Who is refused holds a descriptor for a while, but only so many may."""
+    with running(max_connections=1) as served:
+        first = served.client()
+        served.await_turn(first)
+        refused = [served.client() for _ in range(64)]
+
+        assert {429} == {client.answer().status for client in refused}
+        assert served.client().is_hung_up_on()
+
+        served.clock.tick(HEAD_SECONDS)
+        served.await_turn(first)
+
+        assert 1 == len(served.server._connections)
+
+
+def test_many_connections_one_after_the_other(served: Running) -> None:
+    """A thousand connections leave nothing behind."""
+    barrier = served.client()
+    served.await_turn(barrier)
+    before = open_files()
+    for number in range(1000):
+        client = served.client()
+        path = f"/later/{number}" if number % 10 == 0 else f"/{number}"
+
+        assert path == client.ask(path).body
+
+        client.socket.close()
+    served.await_turn(barrier)
+
+    assert before == open_files()
+    assert 1 == len(served.server._connections)
+
+
+def test_many_connections_at_once(served: Running) -> None:
+    """Two hundred clients ask together, and each gets its own answer."""
+    clients = [served.client() for _ in range(200)]
+    paths = [f"/later/{n}" if n % 2 else f"/{n}" for n in range(200)]
+    for client, path in zip(clients, paths, strict=True):
+        client.send(get(path))
+
+    assert paths == [client.answer().body for client in clients]
+
+
+def test_without_a_descriptor_for_it_a_connection_waits(served: Running) -> None:
+    """With none left the server neither ends nor spins; later it accepts again."""
+    other = served.client()
+    served.await_turn(other)
+    with served.stack:
+        waiting = socket.socket()
+        served.stack.callback(waiting.close)
+        with no_descriptors():
+            waiting.connect(served.address)
+            for _ in range(5):
+                served.await_turn(other)
+
+        assert ["cannot accept a connection"] == [
+            line["message"] for line in served.log_lines()
+        ]
+
+        served.clock.tick(1)
+        served.await_turn(other)
+
+        assert "/a" == Client(waiting).ask("/a").body
+
+
+@contextmanager
+def no_descriptors() -> Iterator[None]:
+    """Nothing can be opened during the block, nor accepted."""
+    gc.collect()  # what it would close later would be free then
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    held = [free]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free + 1, hard))
+    try:
+        with suppress(OSError):
+            while True:
+                held.append(os.dup(0))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for descriptor in held:
+            os.close(descriptor)
+
+
+def test_a_connection_may_be_gone_before_it_is_accepted(
+    served: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is nothing to accept then, and nothing to say."""
+    with monkeypatch.context() as patch:
+        patch.setattr(served.server, "_listener", Deserted(served.server._listener))
+        client = served.client()
+
+        assert "/a" == client.ask("/a").body
+    assert [] == served.log_lines()
+
+
+class Deserted:
+    """A listener whose first two clients leave before they are accepted."""
+
+    def __init__(self, listener: _socket.socket) -> None:
+        self._listener = listener
+        self._faults: list[OSError] = [BlockingIOError(), ConnectionAbortedError()]
+
+    def fileno(self) -> int:
+        return self._listener.fileno()
+
+    def _accept(self) -> object:
+        if self._faults:
+            raise self._faults.pop()
+        return self._listener._accept()  # type: ignore[attr-defined]
+
+
+def test_answers_wait_when_the_server_is_busy(served: Running) -> None:
+    """Workers do not fail because nobody has listened to them for long."""
+    blocking, client = served.client(), served.client()
+    client.send(get("/later/at-gate"))
+    served.handler.worker_gate.wait_for_arrival()
+    blocking.send(get("/at-gate"))
+    served.handler.gate.wait_for_arrival()
+    with suppress(BlockingIOError):
+        while True:
+            served.server._wake_sender.send(b"\0", socket.MSG_DONTWAIT)
+    served.handler.worker_gate.open()
+    served.workers.wait_for_one()
+    served.handler.gate.open()
+
+    assert "/later/at-gate" == client.answer().body
+    assert [] == served.log_lines()
+
+
+# The end
+
+
+@contextmanager
+def stopping(served: Running) -> Iterator[None]:
+    """The server is about to stop during the block, and has stopped after it."""
+    stopper = threading.Thread(target=served.server.stop, args=(PATIENCE_SECONDS,))
+    stopper.start()
+    wait_until(lambda: served.server._stop_by is not None, "the beginning of the end")
+    yield
+    stopper.join(PATIENCE_SECONDS)
+
+    assert not stopper.is_alive()
+    with pytest.raises(ConnectionRefusedError):
+        served.client()
+
+
+def test_stop_waits_for_a_worker(served: Running) -> None:
+    """An answer that is being made is sent before the end, as are others meanwhile."""
+    waiting, other = served.client(), served.client()
+    waiting.send(get("/later/at-gate"))
+    served.handler.worker_gate.wait_for_arrival()
+    with stopping(served):
+        served.await_turn(other)
+        served.handler.worker_gate.open()
+
+        assert "/later/at-gate" == waiting.answer().body
+    assert other.is_hung_up_on()
+
+
+def test_stop_waits_for_a_reader(served: Running) -> None:
+    """An answer that is being sent is sent to its end."""
+    reading, other = served.client(), served.client()
+    reading.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)
+    reading.send(get("/large"))
+    served.await_turn(other)
+    with stopping(served):
+        served.await_turn(other)
+
+        assert 1 << 22 == len(reading.answer().body)
+    assert other.is_hung_up_on()
+
+
+def test_stop_does_not_wait_longer_than_it_may(served: Running) -> None:
+    """When the time is over, what is still under way is given up."""
+    client = served.client()
+    client.send(get("/later/at-gate"))
+    served.handler.worker_gate.wait_for_arrival()
+    served.server.stop(0.0)
+    served.server._thread.join(PATIENCE_SECONDS)
+
+    assert not served.server._thread.is_alive()
+    assert client.is_hung_up_on()
+
+    served.handler.worker_gate.open()
+    served.workers.wait_for_one()
+
+    assert [] == served.log_lines()
+
+
+def test_stop_may_be_called_again(served: Running) -> None:
+    """Once it has stopped, stopping does nothing; no descriptor is left."""
+    before = open_files()
+    with running() as other:
+        other.await_turn(other.client())
+        other.server.stop(PATIENCE_SECONDS)
+        other.server.stop(PATIENCE_SECONDS)
+
+    assert before == open_files()
+    assert "/a" == served.client().ask("/a").body

@@ -1,0 +1,191 @@
+"""The extension's life, with Lambda and the server as a test has them."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+from extension.extensions_api import (
+    ExtensionsApi,
+    ExtensionsApiError,
+    Invoke,
+    Shutdown,
+    UnknownEvent,
+)
+from extension.http_server import HttpServer
+from extension.lifecycle import MAX_FAILURES, Terminated, drain, follow_events
+from rotaware.checker import Checker
+from rotaware.log import Logger
+from tests.support.clock import EPOCH, ManualClock
+
+REFUSED = ExtensionsApiError("/event/next", 500, "scripted")
+INVOKED = Invoke(0, "r-1", "Root=1-a;Sampled=1")
+ENDED = Shutdown(int(EPOCH * 1000) + 2000, "spindown")
+
+
+class Lambda(ExtensionsApi):
+    """Hands out the events that a test lists; the last one again and again."""
+
+    __slots__ = ("calls", "events")
+
+    def __init__(
+        self, *events: Invoke | Shutdown | UnknownEvent | BaseException
+    ) -> None:
+        super().__init__("127.0.0.1:9")
+        self.events = list(events)
+        self.calls: list[str] = []
+
+    def next_event(self) -> Invoke | Shutdown | UnknownEvent:
+        self.calls.append("next")
+        event = self.events.pop(0) if len(self.events) > 1 else self.events[0]
+        if isinstance(event, BaseException):
+            raise event
+        return event
+
+
+class Invocations(Checker):
+    """Notes when invocations begin and end."""
+
+    def __init__(self, calls: list[str], fault: BaseException | None = None) -> None:
+        self._calls = calls
+        self._fault = fault
+
+    def invocation_began(self) -> None:
+        self._calls.append("began")
+        if self._fault is not None:
+            raise self._fault
+
+    def invocation_ended(self) -> None:
+        self._calls.append("ended")
+
+
+class Server(HttpServer):
+    """Notes how long it may take to stop."""
+
+    def __init__(self) -> None:
+        self.timeouts: list[float] = []
+
+    def stop(self, timeout_seconds: float) -> None:
+        self.timeouts.append(timeout_seconds)
+
+
+class World:
+    """A loop to follow."""
+
+    def __init__(
+        self,
+        *events: Invoke | Shutdown | UnknownEvent | BaseException,
+        fault: BaseException | None = None,
+    ) -> None:
+        self.clock = ManualClock()
+        self.api = Lambda(*events)
+        self.checker = Invocations(self.api.calls, fault)
+        self.output = io.StringIO()
+        self.log = Logger(
+            service="test", level="INFO", stream=self.output, clock=self.clock
+        )
+
+    def follow(self) -> Shutdown:
+        """Go on until the end."""
+        return follow_events(self.api, self.checker, self.clock, self.log)
+
+    def lines(self) -> list[dict[str, object]]:
+        """What was logged."""
+        return [json.loads(line) for line in self.output.getvalue().splitlines()]
+
+
+def test_each_invocation_is_checked_before_the_next_event_is_asked_for() -> None:
+    """Asking for the next event says that this one is done."""
+    world = World(INVOKED, INVOKED, ENDED)
+
+    assert world.follow() is ENDED
+    assert (
+        ["ended", "next", "began", "ended", "next", "began", "ended", "next"]
+    ) == world.api.calls
+    assert [] == world.lines()
+
+
+def test_lines_know_their_invocation() -> None:
+    """The first invocation is the cold start; each one has its own trace."""
+    world = World(INVOKED, ENDED)
+    world.log.cold_start = True
+    world.follow()
+
+    assert world.log.cold_start
+    assert "1-a" == world.log.xray_trace_id
+
+    world = World(INVOKED, Invoke(0, "r-2", None), ENDED)
+    world.follow()
+
+    assert world.log.cold_start is False
+    assert world.log.xray_trace_id is None
+
+
+def test_an_unknown_event_is_logged() -> None:
+    """It is neither an invocation nor the end, and costs no time."""
+    world = World(UnknownEvent("RESTORE"), ENDED)
+
+    assert world.follow() is ENDED
+    assert ["RESTORE"] == [line["event_type"] for line in world.lines()]
+    assert ["ended", "next", "ended", "next"] == world.api.calls
+    assert [] == world.clock.naps
+
+
+def test_a_check_that_raises_ends_nothing() -> None:
+    """Whatever the check does, the next event is asked for."""
+    world = World(INVOKED, ENDED, fault=ZeroDivisionError("unforeseen"))
+
+    assert world.follow() is ENDED
+    assert ["ZeroDivisionError"] == [line["exception_name"] for line in world.lines()]
+
+
+def test_refusals_are_repeated_with_longer_pauses() -> None:
+    """An event ends a row of failures: the next row begins with a short pause."""
+    world = World(*[REFUSED] * 7, INVOKED, REFUSED, ENDED)
+
+    assert world.follow() is ENDED
+    assert [0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0, 0.1] == world.clock.naps
+    assert [1, 2, 3, 4, 5, 6, 7, 1] == [line["failures"] for line in world.lines()]
+
+
+def test_an_api_that_is_gone_for_good_is_the_end() -> None:
+    """After about half a minute nobody can need this process any more."""
+    world = World(REFUSED)
+    shutdown = world.follow()
+
+    assert (0, "the Extensions API is gone") == (shutdown.deadline_ms, shutdown.reason)
+    assert MAX_FAILURES == world.api.calls.count("next")
+    assert 30 < sum(world.clock.naps) < 60
+
+
+@pytest.mark.parametrize(
+    "world",
+    [World(Terminated()), World(INVOKED, fault=Terminated())],
+    ids=["while it waits", "while it checks"],
+)
+def test_sigterm_is_a_shutdown(world: World) -> None:
+    """It is heeded wherever the loop is, and leaves two seconds."""
+    shutdown = world.follow()
+
+    assert (int(EPOCH * 1000) + 2000, "SIGTERM") == (
+        shutdown.deadline_ms,
+        shutdown.reason,
+    )
+
+
+@pytest.mark.parametrize(
+    ("granted_ms", "seconds"),
+    [(2000, 1.8), (10_000, 1.8), (500, 0.3), (100, 0.0), (-9, 0)],
+)
+def test_drain_keeps_the_deadline(granted_ms: int, seconds: float) -> None:
+    """It leaves a moment for the process to end, and takes no longer than is usual."""
+    world, server = World(ENDED), Server()
+    shutdown = Shutdown(int(EPOCH * 1000) + granted_ms, "spindown")
+    drain(server, shutdown, world.clock, world.log)
+
+    assert [pytest.approx(seconds)] == server.timeouts
+    assert [("shut down", "spindown")] == [
+        (line["message"], line["reason"]) for line in world.lines()
+    ]
