@@ -5,12 +5,14 @@ from __future__ import annotations
 import posix
 import signal
 import sys
+from functools import partial
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from extension.config import MAX_CONFIG_CHARACTERS, load
 from extension.endpoint import Endpoint
 from extension.http_server import HttpServer
-from extension.lifecycle import Terminated, drain, follow_events
+from extension.lifecycle import Terminated, drain, follow_events, linger_over_reads
 from extension.workers import Workers
 from rotaware.aws import AwsClient
 from rotaware.cache import Cache
@@ -75,18 +77,32 @@ def run(
     workers = Workers(MAX_WORKERS, log)
     endpoint = _endpoint(environ, store, checker, clock)
     server = HttpServer(listener, endpoint, workers, clock=clock, log=log)
-    flights = []
+    threads = []
     if settings.prefetch and config.prefetch:
-        workers.submit(checker.ensure_checked)
-        flights = store.prefetch(config.prefetch)
+        threads = store.prefetch(config.prefetch)
+        threads.append(Thread(target=checker.ensure_checked, daemon=True))
+        threads[-1].start()
     server.start()
     patience = Deadline(clock, PREFETCH_SECONDS)
-    for flight in flights:
-        flight.join(patience.remaining_seconds())
+    _join(threads, patience)
+    if threads:
+        # What the first look at the sheet put in doubt is fetched again; what is held
+        # is left out, and that is nearly always all.
+        _join(store.prefetch(config.prefetch), patience)
     log.info("ready", port=settings.port, sheet=settings.stamps)
     signal.signal(signal.SIGTERM, _terminate)
-    drain(server, follow_events(api, checker, clock, log), clock, log)
+    linger = None
+    if settings.stamps and settings.check_interval_seconds == 0:
+        linger = partial(linger_over_reads, lambda: endpoint.reads, clock)
+    shutdown = follow_events(api, checker, clock, log, linger=linger)
+    drain(server, shutdown, clock, log)
+    aws.close_idle()
     return 0
+
+
+def _join(threads: list[Thread], patience: Deadline) -> None:
+    for thread in threads:
+        thread.join(patience.remaining_seconds())
 
 
 def _terminate(_signal: int, _frame: object) -> None:

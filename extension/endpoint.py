@@ -14,13 +14,11 @@ from extension.http1 import Response, error_response, render
 from extension.routes import route
 from rotaware.errors import RotawareError
 from rotaware.flight import HIT
-from rotaware.secret import Fetched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from extension.http1 import Request
-    from extension.routes import Ask
     from rotaware.checker import Checker
     from rotaware.clock import Clock, Instant
     from rotaware.flight import Answer
@@ -71,6 +69,8 @@ class Endpoint:
         self._clock = clock
         self._token_changes = token_changes
         self._prepared: dict[bytes, _Prepared] = {}
+        self.reads = 0
+        """How many requests have come."""
 
     def prepared(self, received: bytes) -> bytes | None:
         """The whole answer to bytes that were answered a moment ago."""
@@ -82,7 +82,10 @@ class Endpoint:
             now.monotonic < prepared.until_monotonic
             and prepared.from_wall <= now.wall < prepared.until_wall
         )
-        return prepared.answer if holds else None
+        if not holds:
+            return None
+        self.reads += 1
+        return prepared.answer
 
     def answer_now(self, request: Request, received: bytes | None) -> Response | None:
         """An answer that needs no waiting; None when there is none. Never blocks.
@@ -91,6 +94,7 @@ class Endpoint:
             request: The request.
             received: Its bytes, if they may be remembered.
         """
+        self.reads += 1
         if self._token_changes:
             return None
         try:
@@ -105,7 +109,7 @@ class Endpoint:
         if due_seconds == 0.0 or ask.refresh:
             return None
         answer = self._store.peek(ask.query)
-        if answer is None or _failed_caller(answer, ask):
+        if answer is None or not answer.satisfies(ask.instead_of):
             return None
         response = _response(answer)
         if answer.how == HIT and received is not None:
@@ -144,14 +148,6 @@ class Endpoint:
     def _epoch(self) -> int:
         """No part ever shrinks, so an equal sum means that all are equal."""
         return self._store.epoch + self._checker.epoch + self._checker.checks
-
-
-def _failed_caller(answer: Answer, ask: Ask) -> bool:
-    return (
-        ask.instead_of is not None
-        and isinstance(answer.outcome, Fetched)
-        and answer.outcome.version == ask.instead_of
-    )
 
 
 def _response(answer: Answer) -> Response:

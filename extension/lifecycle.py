@@ -10,8 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from extension.extensions_api import ExtensionsApiError, Invoke, Shutdown
+from rotaware.clock import Deadline
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from extension.extensions_api import ExtensionsApi
     from extension.http_server import HttpServer
     from rotaware.checker import Checker
@@ -20,6 +23,10 @@ if TYPE_CHECKING:
 
 MAX_FAILURES = 40
 """In a row, of ``/event/next``: about half a minute."""
+
+LINGER_SECONDS = 0.01
+LONGEST_LINGER_SECONDS = 0.1
+"""Whatever a function's own threads read: lingering is billed."""
 
 _LONGEST_PAUSE_SECONDS = 1.0
 _SHORTEST_PAUSE_SECONDS = 0.05
@@ -33,14 +40,42 @@ class Terminated(BaseException):
 
 
 def follow_events(
-    api: ExtensionsApi, checker: Checker, clock: Clock, log: Logger
+    api: ExtensionsApi,
+    checker: Checker,
+    clock: Clock,
+    log: Logger,
+    *,
+    linger: Callable[[], None] | None = None,
 ) -> Shutdown:
-    """Check the sheet at each INVOKE, until SHUTDOWN or SIGTERM comes."""
+    """Check the sheet at each INVOKE, until SHUTDOWN or SIGTERM comes.
+
+    Args:
+        api: Registered.
+        checker: Looks at the sheet.
+        clock: Time.
+        log: Told about what goes wrong.
+        linger: Called after each check, before the next event is asked for.
+    """
     try:
-        return _follow_events(api, checker, clock, log)
+        return _follow_events(api, checker, clock, log, linger)
     except Terminated:
         deadline_seconds = clock.now().wall + _TERMINATION_SECONDS
         return Shutdown(int(deadline_seconds * 1000), "SIGTERM")
+
+
+def linger_over_reads(count_reads: Callable[[], int], clock: Clock) -> None:
+    """Wait until the function has read its secrets, for an interval of 0.
+
+    Until the next event is asked for, a read belongs to this invocation, and the check
+    made at its beginning will do. Afterwards a read might be the next one's first, and
+    costs a check of its own. Most functions read at once; so this waits until no read
+    has come for ``LINGER_SECONDS``.
+    """
+    patience = Deadline(clock, LONGEST_LINGER_SECONDS)
+    before = -1
+    while (reads := count_reads()) != before and patience.remaining_seconds() > 0.0:
+        before = reads
+        clock.sleep(LINGER_SECONDS)
 
 
 def drain(server: HttpServer, shutdown: Shutdown, clock: Clock, log: Logger) -> None:
@@ -52,7 +87,11 @@ def drain(server: HttpServer, shutdown: Shutdown, clock: Clock, log: Logger) -> 
 
 
 def _follow_events(
-    api: ExtensionsApi, checker: Checker, clock: Clock, log: Logger
+    api: ExtensionsApi,
+    checker: Checker,
+    clock: Clock,
+    log: Logger,
+    linger: Callable[[], None] | None,
 ) -> Shutdown:
     invocations = failures = 0
     while failures < MAX_FAILURES:
@@ -72,6 +111,8 @@ def _follow_events(
                 log.xray_trace_id = event.trace
                 invocations += 1
                 _check(checker, log)
+                if linger is not None:
+                    linger()
             case Shutdown():
                 return event
             case unknown:

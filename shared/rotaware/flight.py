@@ -6,12 +6,12 @@ from threading import Event
 from typing import TYPE_CHECKING, NamedTuple
 
 from rotaware.errors import RotawareError
+from rotaware.secret import Fetched
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rotaware.clock import Instant
-    from rotaware.secret import Fetched
     from rotaware.sheet import Edition, Stamp
 
 HIT = "hit"
@@ -35,6 +35,12 @@ class Answer(NamedTuple):
     outcome: Fetched | RotawareError
     how: str
     fresh_seconds: float = 0.0
+
+    def satisfies(self, instead_of: str | None) -> bool:
+        """Whether it will do for whom that version just failed."""
+        if instead_of is None or not isinstance(self.outcome, Fetched):
+            return True
+        return self.outcome.version != instead_of and self.how != STALE_IF_ERROR
 
 
 class View(NamedTuple):

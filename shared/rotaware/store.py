@@ -123,7 +123,7 @@ class Store:
             with self._lock:
                 now = self._clock.now()
                 held = None if refresh else self._held(query, now)
-                if held is not None and _satisfies(held, instead_of):
+                if held is not None and held.satisfies(instead_of):
                     return held
                 # Who waited, too, may have gone on already, and even have landed.
                 flight = waited_for.next if waited_for else None
@@ -138,7 +138,7 @@ class Store:
                 return flight.answer_to(forced=forced)
             flight.landed.wait()
             left_before = flight.number <= departures
-            unheard = refresh or not _satisfies(flight.answer, instead_of)
+            unheard = refresh or not flight.answer.satisfies(instead_of)
             overtaken = flight.outdated and flight.view.applied < applied
             if not (left_before and unheard) and not overtaken:
                 return flight.answer_to(forced=forced)
@@ -317,10 +317,3 @@ class Store:
         if query.label == AWSPENDING:
             return 0.0
         return self._own_ttls.get(query, self._ttls[query.service])
-
-
-def _satisfies(answer: Answer, instead_of: str | None) -> bool:
-    """Whether an answer will do for whom that version just failed."""
-    if instead_of is None or not isinstance(answer.outcome, Fetched):
-        return True
-    return answer.outcome.version != instead_of and answer.how != STALE_IF_ERROR

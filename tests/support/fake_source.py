@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from rotaware.cache import Cache
 from rotaware.errors import AwsError
-from rotaware.flight import Answer
 from rotaware.log import Logger
 from rotaware.secret import (
     AWSCURRENT,
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from rotaware.clock import Instant
+    from rotaware.flight import Answer
 
 DEADLINE_SECONDS = 10.0
 PROBE = Query.secret("nobody-reads-this")

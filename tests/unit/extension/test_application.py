@@ -16,6 +16,7 @@ import pytest
 from extension import __main__ as entry
 from extension import application
 from extension.config import MAX_CONFIG_CHARACTERS
+from extension.lifecycle import linger_over_reads
 from rotaware.sheet import Sheet, encode
 from tests.support.extension_process import SHEET, TOKEN, ScriptedAws, read
 from tests.support.extensions_api import FakeExtensionsApi
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     import _socket
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from rotaware.clock import Clock
 
 PATIENCE_SECONDS = 10.0
 
@@ -127,6 +130,58 @@ def test_from_start_to_shutdown(
 
     assert 0 == sandbox.main(function)
     assert calls == sorted(sandbox.aws.calls)
+
+
+def test_what_the_first_look_doubts_is_fetched_again_by_one_call(
+    sandbox: Sandbox,
+) -> None:
+    """A sheet that forgets leaves no prefetched value to be fetched one by one."""
+    sandbox.aws.secrets["other"] = "canary"
+    sandbox.environ |= {"SECRET_DB": "db", "SECRET_OTHER": "other"}
+    sandbox.aws.parameters[SHEET] = encode(Sheet(horizon=1))
+
+    def function() -> None:
+        sandbox.api.wait_for_next()
+        for path in ("/v1/db", "/v1/other"):
+            assert 200 == sandbox.status(path)
+        sandbox.api.shut_down()
+
+    assert 0 == sandbox.main(function)
+    assert 2 == sandbox.aws.calls.count("BatchGetSecretValue")
+    assert 0 == sandbox.aws.calls.count("GetSecretValue")
+
+
+def test_with_an_interval_of_0_a_check_serves_the_reads_of_an_invocation(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next event is asked for when the function has read what it reads at once."""
+    lingering, read = threading.Event(), threading.Event()
+
+    def linger(count_reads: Callable[[], int], clock: Clock) -> None:
+        lingering.set()
+        assert read.wait(PATIENCE_SECONDS)
+        linger_over_reads(count_reads, clock)
+
+    monkeypatch.setattr(application, "linger_over_reads", linger)
+    sandbox.environ |= {"SECRET_DB": "db", "ROTAWARE_CHECK_INTERVAL": "0"}
+
+    def function() -> None:
+        sandbox.api.wait_for_next()
+        checks = sandbox.aws.calls.count("GetParameter")
+        sandbox.api.send_invoke()
+
+        assert lingering.wait(PATIENCE_SECONDS)
+
+        for _ in range(20):
+            assert 200 == sandbox.status("/v1/db")
+        read.set()
+        sandbox.api.wait_for_next()
+
+        assert checks + 1 == sandbox.aws.calls.count("GetParameter")
+
+        sandbox.api.shut_down()
+
+    assert 0 == sandbox.main(function)
 
 
 def test_where_the_token_changes(sandbox: Sandbox, tmp_path: Path) -> None:

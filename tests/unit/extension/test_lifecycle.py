@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from functools import partial
 
 import pytest
 
@@ -15,7 +16,15 @@ from extension.extensions_api import (
     UnknownEvent,
 )
 from extension.http_server import HttpServer
-from extension.lifecycle import MAX_FAILURES, Terminated, drain, follow_events
+from extension.lifecycle import (
+    LINGER_SECONDS,
+    LONGEST_LINGER_SECONDS,
+    MAX_FAILURES,
+    Terminated,
+    drain,
+    follow_events,
+    linger_over_reads,
+)
 from rotaware.checker import Checker
 from rotaware.log import Logger
 from tests.support.clock import EPOCH, ManualClock
@@ -89,7 +98,13 @@ class World:
 
     def follow(self) -> Shutdown:
         """Go on until the end."""
-        return follow_events(self.api, self.checker, self.clock, self.log)
+        return follow_events(
+            self.api,
+            self.checker,
+            self.clock,
+            self.log,
+            linger=lambda: self.api.calls.append("linger"),
+        )
 
     def lines(self) -> list[dict[str, object]]:
         """What was logged."""
@@ -102,7 +117,7 @@ def test_each_invocation_is_checked_before_the_next_event_is_asked_for() -> None
 
     assert world.follow() is ENDED
     assert (
-        ["ended", "next", "began", "ended", "next", "began", "ended", "next"]
+        ["ended", "next", *(["began", "linger", "ended", "next"] * 2)]
     ) == world.api.calls
     assert [] == world.lines()
 
@@ -189,3 +204,25 @@ def test_drain_keeps_the_deadline(granted_ms: int, seconds: float) -> None:
     assert [("shut down", "spindown")] == [
         (line["message"], line["reason"]) for line in world.lines()
     ]
+
+
+def reads_so_far(clock: ManualClock, pauses: int) -> int:
+    """One read in each of the first pauses."""
+    return min(len(clock.naps), pauses)
+
+
+def test_lingering_ends_when_no_read_has_come_for_a_moment() -> None:
+    """One pause follows the last read; a function that reads nothing costs one."""
+    for pauses in (0, 1, 3):
+        clock = ManualClock()
+        linger_over_reads(partial(reads_so_far, clock, pauses), clock)
+
+        assert [LINGER_SECONDS] * (pauses + 1) == clock.naps
+
+
+def test_lingering_is_bounded() -> None:
+    """A thread that reads without end does not keep the environment awake."""
+    clock = ManualClock()
+    linger_over_reads(partial(reads_so_far, clock, 10**6), clock)
+
+    assert sum(clock.naps) == pytest.approx(LONGEST_LINGER_SECONDS)
