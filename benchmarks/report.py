@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 RESULTS = Path(__file__).parent / "results"
+README = Path(__file__).parents[1] / "README.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,14 @@ def table(rows: Sequence[Row], sums: Sequence[Sum]) -> str:
     return "\n".join([*lines, "", machine()]) + "\n"
 
 
+def show(text: str) -> None:
+    """Put a table where the README shows the figures."""
+    page = README.read_text(encoding="utf-8")
+    before, begin, rest = page.partition("<!-- make bench writes this -->\n")
+    _, end, after = rest.partition("<!-- up to here -->\n")
+    README.write_text(before + begin + text + end + after, encoding="utf-8")
+
+
 def machine() -> str:
     """What was measured on."""
     model = next(
@@ -106,17 +115,21 @@ def plot(rows: Sequence[Row], path: Path) -> None:
     from matplotlib import pyplot as plt  # noqa: PLC0415  after the choice above
 
     figure, axes = plt.subplots(figsize=(8, 0.55 * len(rows) + 1.2))
-    names = [f"{row.name}\n({row.peer_name})" for row in rows]
+    names = [f"{row.name.replace('`', '')}\n({row.peer_name})" for row in rows]
     colours = ["#2a7f62" if row.met else "#b3261e" for row in rows]
     places = range(len(rows))
     axes.barh(places, [row.ratio for row in rows], color=colours, height=0.55)
     for place, row in zip(places, rows, strict=True):
         axes.plot([row.limit] * 2, [place - 0.38, place + 0.38], color="#222", lw=2)
-        axes.text(row.ratio + 0.03, place, f"{row.ratio:.2f}x", va="center", size=8)
+        label = f"{row.ratio:.2f}x"
+        axes.text(0.02, place, label, va="center", size=8, color="white", weight="bold")
+        budget = f"{'at least' if row.at_least else 'at most'} {row.limit:g}"
+        axes.text(row.limit + 0.02, place - 0.34, budget, va="center", size=7)
     axes.axvline(1.0, color="#999", lw=0.8, ls=":")
     axes.set_yticks(list(places), names, size=8)
     axes.invert_yaxis()
-    axes.set_xlabel("multiple of the peer in brackets; the black line is the budget")
+    axes.set_xlabel("as a multiple of the peer in brackets; black: the budget")
+    axes.margins(x=0.12)
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})

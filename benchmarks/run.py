@@ -26,7 +26,7 @@ def main() -> int:
 
     sys.path.insert(0, str(ROOT))
     from benchmarks import reads, start  # noqa: PLC0415  needs the path above
-    from benchmarks.report import RESULTS, plot, table  # noqa: PLC0415  likewise
+    from benchmarks.report import RESULTS, plot, show, table  # noqa: PLC0415  likewise
 
     print(f"cold starts, {arguments.rounds} of each ...", flush=True)
     rows, sums = start.measure(arguments.rounds)
@@ -38,8 +38,9 @@ def main() -> int:
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "results.md").write_text(text, encoding="utf-8")
     plot(rows, RESULTS / "ratios.svg")
+    show(text)
     print(text)
-    print(f"written to {RESULTS.relative_to(ROOT)}/")
+    print(f"written to {RESULTS.relative_to(ROOT)}/ and the README")
     met = [row.met for row in rows] + [one.met for one in sums]
     return 0 if all(met) else 1
 

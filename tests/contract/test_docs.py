@@ -1,16 +1,19 @@
-"""What the README says of settings is what the code does."""
+"""What the README says is what the code does, and what was measured."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from extension.config import MAX_CONFIG_CHARACTERS, VARIABLES, load
 from rotaware.settings import LATER
+from tests.support.stand_in import ACCOUNT, REGION, reading_policy
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
+HERE = f"{REGION}:{ACCOUNT}"
 HEAD = ["| variable | default | meaning |", "|---|---|---|"]
 
 
@@ -64,3 +67,19 @@ def test_the_page_names_what_is_refused() -> None:
 
     assert all(f"`{name}`" in text for name in LATER)
     assert f"{MAX_CONFIG_CHARACTERS:,}" in text
+
+
+def test_the_readme_shows_what_was_measured() -> None:
+    """Its figures are those that the last ``make bench`` wrote."""
+    results = (ROOT / "benchmarks/results/results.md").read_text(encoding="utf-8")
+
+    assert results.strip() in README.read_text(encoding="utf-8")
+
+
+def test_the_policy_shown_is_the_one_that_is_tested() -> None:
+    """The end-to-end tests run functions under the role that the README describes."""
+    text = README.read_text(encoding="utf-8").partition("```json\n")[2]
+    policy = text.partition("```")[0].replace("eu-west-1:123456789012", HERE)
+
+    tested = reading_policy("app", "/rotaware/default/stamps")
+    assert tested == json.loads(policy)["Statement"]
