@@ -80,7 +80,9 @@ def run(
     threads = []
     if settings.prefetch and config.prefetch:
         threads = store.prefetch(config.prefetch)
-        threads.append(Thread(target=checker.ensure_checked, daemon=True))
+        # It connects for the first time: no read waits for it longer than usual.
+        first_check = partial(checker.ensure_checked, PREFETCH_SECONDS)
+        threads.append(Thread(target=first_check, daemon=True))
         threads[-1].start()
     server.start()
     patience = Deadline(clock, PREFETCH_SECONDS)

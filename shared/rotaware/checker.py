@@ -91,11 +91,17 @@ class Checker:
             self._begun_before_invocation = None
             self.epoch += 1
 
-    def ensure_checked(self) -> None:
-        """Return once a recent enough check is done, or the time-out is over."""
+    def ensure_checked(self, timeout_seconds: float | None = None) -> None:
+        """Return once a recent enough check is done, or the time-out is over.
+
+        Args:
+            timeout_seconds: Instead of the usual one, for a caller with more time.
+        """
         if self._home is None:
             return
-        deadline = Deadline(self._clock, self._timeout_seconds)
+        if timeout_seconds is None:
+            timeout_seconds = self._timeout_seconds
+        deadline = Deadline(self._clock, timeout_seconds)
         with self._done:
             # Under the lock, so that a check under way surely began before.
             begun_before, arrived = self._begun, self._clock.now()

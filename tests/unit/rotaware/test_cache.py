@@ -471,7 +471,7 @@ class Modelled(NamedTuple):
     evicted: bool = False
 
 
-@settings(max_examples=200, stateful_step_count=30, deadline=None)
+@settings(max_examples=200, stateful_step_count=30)
 class CacheAndModel(RuleBasedStateMachine):
     """The cache does what a dictionary of ages does, which is cut by hand."""
 

@@ -487,6 +487,13 @@ class TestWaiting:
 
         assert [9.0, 7.0] == environment.store.timeouts
 
+    def test_a_caller_with_more_time_makes_a_longer_check(self) -> None:
+        """The first one connects anew, and nothing has to be fast yet."""
+        environment = Environment(timeout_seconds=0.5)
+        environment.checker.ensure_checked(5.0)
+
+        assert [5.0] == environment.store.timeouts
+
 
 FAILURES = [
     pytest.param(throttled(), "ThrottlingException", id="throttled"),

@@ -841,7 +841,7 @@ class Held(NamedTuple):
     evicted: bool = False
 
 
-@settings(max_examples=300, stateful_step_count=40, deadline=None)
+@settings(max_examples=300, stateful_step_count=40)
 class StoreAndModel(RuleBasedStateMachine):
     """One secret, its source and its sheet: what one read after another may get.
 
