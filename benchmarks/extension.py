@@ -78,9 +78,7 @@ class Extension:
 
     def connect(self) -> socket.socket:
         """A connection to its port."""
-        client = socket.create_connection(("127.0.0.1", self.port), STEP_SECONDS)
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return client
+        return connect(self.port)
 
     def request(self, name: str) -> bytes:
         """The bytes of a read."""
@@ -134,6 +132,13 @@ def boto3_peer() -> list[str]:
         " import runpy; runpy.run_path(sys.argv[0], run_name='__main__')"
     )
     return [interpreter(), "-I", "-S", "-c", code]
+
+
+def connect(port: int) -> socket.socket:
+    """A connection to a port of this machine."""
+    client = socket.create_connection(("127.0.0.1", port), STEP_SECONDS)
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return client
 
 
 def free_port() -> int:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,15 +20,17 @@ from typing import TYPE_CHECKING
 from benchmarks.extension import (
     LAUNCHER,
     SECRETS,
+    connect,
     free_port,
     interpreter,
     resident_bytes,
     running,
 )
-from benchmarks.report import Row, Sum
+from benchmarks.report import Count, Row
 from benchmarks.stand_ins import STEP_SECONDS, Aws
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
 
     from benchmarks.extension import Extension
@@ -40,7 +41,7 @@ CONNECTIONS = 8
 MEMORY_LIMIT_BYTES = 12 * 1024 * 1024
 
 
-def measure(rounds: int) -> tuple[list[Row], list[Sum]]:
+def measure(rounds: int) -> tuple[list[Row], list[Count]]:
     """Read from everyone in turn, ``rounds`` times."""
     aws = Aws(0.0)
     with contextlib.ExitStack() as stack:
@@ -89,7 +90,7 @@ def _kept_alive(
 ) -> list[Row]:
     request, other = ours.request(SECRETS[0]), unstamped.request(SECRETS[0])
     stamped, plain, bare = [], [], []
-    with ours.connect() as one, unstamped.connect() as two, _connect(echo) as three:
+    with ours.connect() as one, unstamped.connect() as two, connect(echo) as three:
         for _ in range(rounds):
             stamped += _latencies(one, request)
             plain += _latencies(two, other)
@@ -106,7 +107,7 @@ def _anew(rounds: int, request: bytes, ours: int, echo: int) -> Row:
         for port, values in samples.items():
             for _ in range(50):
                 began = time.perf_counter()
-                with _connect(port) as client:
+                with connect(port) as client:
                     client.sendall(request)
                     client.recv(CHUNK)
                 values.append((time.perf_counter() - began) * 1e6)
@@ -138,7 +139,7 @@ def _throughput(rounds: int, request: bytes, ours: int, echo: int) -> Row:
 
 def _reads_per_second(port: int, request: bytes, reads: int) -> float:
     with contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(_connect(port)) for _ in range(CONNECTIONS)]
+        clients = [stack.enter_context(connect(port)) for _ in range(CONNECTIONS)]
         poll = select.epoll()
         by_fileno = {client.fileno(): client for client in clients}
         for fileno in by_fileno:
@@ -157,7 +158,7 @@ def _reads_per_second(port: int, request: bytes, reads: int) -> float:
         return done / (time.perf_counter() - began)
 
 
-def _memory(ours: Extension) -> Sum:
+def _memory(ours: Extension) -> Count:
     with subprocess.Popen(
         [interpreter(), "-I", "-S", "-c", "input()"],
         stdin=subprocess.PIPE,
@@ -166,10 +167,10 @@ def _memory(ours: Extension) -> Sum:
         time.sleep(0.2)
         more = ours.resident_bytes() - resident_bytes(bare.pid)
         bare.communicate(b"\n")
-    return Sum(
+    return Count(
         f"resident memory, {len(SECRETS)} secrets",
         f"+{more / 2**20:.1f} MB over the bare interpreter",
-        "+12 MB",
+        "≤ +12 MB",
         more <= MEMORY_LIMIT_BYTES,
     )
 
@@ -207,15 +208,9 @@ def _echo(kind: str, answer: bytes) -> Iterator[int]:
 def _wait_until_it_answers(port: int) -> None:
     give_up = time.perf_counter() + STEP_SECONDS
     while time.perf_counter() < give_up:
-        with contextlib.suppress(OSError), _connect(port) as client:
+        with contextlib.suppress(OSError), connect(port) as client:
             client.sendall(b"?")
             if client.recv(CHUNK):
                 return
         time.sleep(0.01)
     raise TimeoutError("the echo server did not start")
-
-
-def _connect(port: int) -> socket.socket:
-    client = socket.create_connection(("127.0.0.1", port), STEP_SECONDS)
-    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return client

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-RESULTS = Path(__file__).parent / "results"
 README = Path(__file__).parents[1] / "README.md"
+_WHOLE = 1000
+"""Larger figures are shown without decimals."""
+PLOT = Path(__file__).parent / "ratios.svg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Sum:
+class Count:
     """A budget that is a difference or a count, not a ratio."""
 
     name: str
@@ -59,7 +61,7 @@ class Sum:
     met: bool
 
 
-def table(rows: Sequence[Row], sums: Sequence[Sum]) -> str:
+def table(rows: Sequence[Row], counts: Sequence[Count]) -> str:
     """A Markdown table of everything, with the machine's kind."""
     lines = [
         "| what | rotaware | peer | ratio | budget | |",
@@ -69,18 +71,18 @@ def table(rows: Sequence[Row], sums: Sequence[Sum]) -> str:
         ours, peer = statistics.median(row.ours), statistics.median(row.peer)
         sign = "≥" if row.at_least else "≤"
         lines.append(
-            f"| {row.name} | {ours:,.1f} {row.unit} | {peer:,.1f} {row.unit},"
+            f"| {row.name} | {_shown(ours)} {row.unit} | {_shown(peer)} {row.unit},"
             f" {row.peer_name} | **{row.ratio:.2f}x** | {sign} {row.limit:.2f}x"
             f" | {_verdict(row.met)} |"
         )
     lines += [
         f"| {one.name} | {one.measured} | | | {one.budget} | {_verdict(one.met)} |"
-        for one in sums
+        for one in counts
     ]
     return "\n".join([*lines, "", machine()]) + "\n"
 
 
-def show(text: str) -> None:
+def write_into_readme(text: str) -> None:
     """Put a table where the README shows the figures."""
     page = README.read_text(encoding="utf-8")
     before, begin, rest = page.partition("<!-- make bench writes this -->\n")
@@ -106,7 +108,7 @@ def machine() -> str:
     )
 
 
-def plot(rows: Sequence[Row], path: Path) -> None:
+def plot(rows: Sequence[Row]) -> None:
     """A bar for each ratio, with its budget marked, as SVG."""
     import matplotlib as mpl  # noqa: PLC0415  slow, and only wanted at the end
 
@@ -132,8 +134,12 @@ def plot(rows: Sequence[Row], path: Path) -> None:
     axes.margins(x=0.12)
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
-    figure.savefig(path, metadata={"Date": None})
+    figure.savefig(PLOT, metadata={"Date": None})
     plt.close(figure)
+
+
+def _shown(median: float) -> str:
+    return f"{median:,.0f}" if median >= _WHOLE else f"{median:.1f}"
 
 
 def _verdict(met: bool) -> str:  # noqa: FBT001  one flag, one word

@@ -12,6 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks import reads, start
+from benchmarks.report import PLOT, README, plot, table, write_into_readme
+
 ROOT = Path(__file__).resolve().parents[1]
 INSIDE = "ROTAWARE_BENCH_INSIDE"
 
@@ -24,24 +27,18 @@ def main() -> int:
     if INSIDE not in os.environ:
         return _enter_namespace()
 
-    sys.path.insert(0, str(ROOT))
-    from benchmarks import reads, start  # noqa: PLC0415  needs the path above
-    from benchmarks.report import RESULTS, plot, show, table  # noqa: PLC0415  likewise
-
     print(f"cold starts, {arguments.rounds} of each ...", flush=True)
-    rows, sums = start.measure(arguments.rounds)
+    rows, counts = start.measure(arguments.rounds)
     print("reads ...", flush=True)
-    more_rows, more_sums = reads.measure(arguments.rounds)
-    rows, sums = rows + more_rows, sums + more_sums
+    more_rows, more_counts = reads.measure(arguments.rounds)
+    rows, counts = rows + more_rows, counts + more_counts
 
-    text = table(rows, sums)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "results.md").write_text(text, encoding="utf-8")
-    plot(rows, RESULTS / "ratios.svg")
-    show(text)
+    text = table(rows, counts)
+    plot(rows)
+    write_into_readme(text)
     print(text)
-    print(f"written to {RESULTS.relative_to(ROOT)}/ and the README")
-    met = [row.met for row in rows] + [one.met for one in sums]
+    print(f"written to {README.relative_to(ROOT)} and {PLOT.relative_to(ROOT)}")
+    met = [row.met for row in rows] + [one.met for one in counts]
     return 0 if all(met) else 1
 
 
@@ -54,7 +51,8 @@ def _enter_namespace() -> int:
     if os.geteuid() != 0:
         namespace = ["--user", "--map-root-user", *namespace]
     script = 'mount --bind "$0" /opt && exec "$@"'
-    again = ["sh", "-c", script, str(layer), sys.executable, *sys.argv]
+    again = ["sh", "-c", script, str(layer), sys.executable, "-m", __spec__.name]
+    again += sys.argv[1:]
     return subprocess.run(
         ["unshare", *namespace, *again], env={**os.environ, INSIDE: "1"}, check=False
     ).returncode

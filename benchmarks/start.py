@@ -6,14 +6,14 @@ import subprocess
 import time
 
 from benchmarks.extension import LAUNCHER, boto3_peer, interpreter, running
-from benchmarks.report import Row, Sum
-from benchmarks.stand_ins import Aws
+from benchmarks.report import Count, Row
+from benchmarks.stand_ins import STEP_SECONDS, Aws
 
 DELAY_SECONDS = 0.02
 MANY = 31
 
 
-def measure(rounds: int) -> tuple[list[Row], list[Sum]]:
+def measure(rounds: int) -> tuple[list[Row], list[Count]]:
     """Start everything in turn, ``rounds`` times."""
     bare, ours_registered, ours_served, peer_served = [], [], [], []
     bare_command = [interpreter(), "-I", "-S", "-c", "pass"]
@@ -36,16 +36,17 @@ def measure(rounds: int) -> tuple[list[Row], list[Sum]]:
     return rows, [_calls()]
 
 
-def _calls() -> Sum:
+def _calls() -> Count:
     """How many AWS calls a prefetch takes."""
     aws = Aws(0.0)
     names = [f"bench/many-{number}" for number in range(MANY)]
     with running(LAUNCHER, aws.address, secrets=names) as extension:
-        extension.api.ready.wait(10)
+        if not extension.api.ready.wait(STEP_SECONDS):
+            raise TimeoutError("the extension did not get ready")
     batches = aws.calls["BatchGetSecretValue"]
     others = sum(aws.calls.values()) - batches - aws.calls["GetParameter"]
     aws.close()
-    return Sum(
+    return Count(
         f"AWS calls to prefetch {MANY} secrets",
         f"{batches} and {others} others",
         "2 and 0 others",

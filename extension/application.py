@@ -28,7 +28,7 @@ from rotaware.tokens import Tokens
 
 if TYPE_CHECKING:
     import _socket
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from extension.config import Config
     from extension.extensions_api import ExtensionsApi
@@ -74,12 +74,13 @@ def run(
     )
     log.cold_start = True
     store, checker = _cache(settings, aws, clock, log)
+    store.expect(config.prefetch)
     workers = Workers(MAX_WORKERS, log)
     endpoint = _endpoint(environ, store, checker, clock)
     server = HttpServer(listener, endpoint, workers, clock=clock, log=log)
-    threads = []
-    if settings.prefetch and config.prefetch:
-        threads = store.prefetch(config.prefetch)
+    wanted = [entry.query for entry in config.prefetch if settings.prefetch]
+    threads = store.prefetch(wanted)
+    if wanted:
         # It connects for the first time: no read waits for it longer than usual.
         first_check = partial(checker.ensure_checked, PREFETCH_SECONDS)
         threads.append(Thread(target=first_check, daemon=True))
@@ -87,19 +88,22 @@ def run(
     server.start()
     patience = Deadline(clock, PREFETCH_SECONDS)
     _join(threads, patience)
-    if threads:
-        # What the first look at the sheet put in doubt is fetched again; what is held
-        # is left out, and that is nearly always all.
-        _join(store.prefetch(config.prefetch), patience)
+    # What the first look at the sheet put in doubt is fetched again; what is held is
+    # left out, and that is nearly always all.
+    _join(store.prefetch(wanted), patience)
     log.info("ready", port=settings.port, sheet=settings.stamps)
     signal.signal(signal.SIGTERM, _terminate)
-    linger = None
+    linger: Callable[[], None] = _do_not_linger
     if settings.stamps and settings.check_interval_seconds == 0:
         linger = partial(linger_over_reads, lambda: endpoint.reads, clock)
     shutdown = follow_events(api, checker, clock, log, linger=linger)
     drain(server, shutdown, clock, log)
     aws.close_idle()
     return 0
+
+
+def _do_not_linger() -> None:
+    """A check is good for a while: reads need not be told apart by invocation."""
 
 
 def _join(threads: list[Thread], patience: Deadline) -> None:
@@ -178,15 +182,15 @@ def _endpoint(
     """What answers, to those who have the token of this environment."""
     tokens = Tokens(environ, clock)
 
-    def valid_tokens() -> tuple[str, ...]:
+    def valid_token() -> str | None:
         try:
-            return (tokens.current(Deadline(clock, _TOKEN_SECONDS)),)
+            return tokens.current(Deadline(clock, _TOKEN_SECONDS))
         except RotawareError:
-            return ()
+            return None
 
     # Only this variable stays what it is; all other tokens are looked up anew.
     changes = not environ.get("AWS_SESSION_TOKEN")
-    return Endpoint(store, checker, valid_tokens, clock, token_changes=changes)
+    return Endpoint(store, checker, valid_token, clock, token_changes=changes)
 
 
 def _refuse_to_start(api: ExtensionsApi, error: SettingsError, clock: Clock) -> int:

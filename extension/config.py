@@ -22,25 +22,23 @@ if TYPE_CHECKING:
 SECRET_PREFIX = "SECRET_"  # noqa: S105  the name of a variable
 MAX_CONFIG_CHARACTERS = 65_536
 
-# The settings' table, and what only a config file makes sense of.
-VARIABLES = (
-    *SETTINGS_VARIABLES,
-    Variable(
-        "SECRET_*",
-        "",
-        None,
-        "a secret's name or ARN to prefetch; any ending",
-        parsers.resource_id,
-    ),
-    Variable(
-        "CACHE_TIMEOUT",
-        "",
-        "10",
-        "TTL in minutes of the secrets that the config file lists in the form"
-        " `SecretManagers:` or `CacheManager:`",
-        parsers.minutes,
-    ),
+SECRETS = Variable(
+    f"{SECRET_PREFIX}*",
+    "secret_id",
+    None,
+    "a secret's name or ARN to prefetch; any ending",
+    parsers.resource_id,
 )
+# Not one of the settings: others use the name too, so only those forms look at it.
+LISTED_TTL = Variable(
+    "CACHE_TIMEOUT",
+    "listed_ttl_seconds",
+    "10",
+    "TTL in minutes of the secrets that the config file lists in the form"
+    " `SecretManagers:` or `CacheManager:`",
+    parsers.minutes,
+)
+VARIABLES = (*SETTINGS_VARIABLES, SECRETS, LISTED_TTL)
 
 
 class Config(NamedTuple):
@@ -86,7 +84,7 @@ def _from_variables(environ: Mapping[str, str], problems: list[str]) -> list[Pre
             continue
         shown = parsers.shown_name(name)
         try:
-            query = Query.secret(parsers.resource_id(text))
+            query = Query.secret(SECRETS.parse(text))
         except ValueError as error:
             problems.append(
                 f"{shown}: {error}, or rename the variable if it is not for rotaware"
@@ -119,6 +117,17 @@ def _from_file(
         return []
     from extension.config_file import entries  # noqa: PLC0415  loads the YAML parser
 
-    listed, faults = entries(text, environ.get("CACHE_TIMEOUT"))
+    listed, faults = entries(text, lambda: _listed_ttl_seconds(environ, problems))
     problems += [f"{path}: {fault}" for fault in faults]
     return listed
+
+
+def _listed_ttl_seconds(
+    environ: Mapping[str, str], problems: list[str]
+) -> float | None:
+    try:
+        ttl_seconds: float = LISTED_TTL.value(environ)
+    except ValueError as error:
+        problems.append(f"{LISTED_TTL.name}: {error}")
+        return None
+    return ttl_seconds

@@ -19,44 +19,50 @@ COMMUNITY_FORMS = ("SecretManagers", "CacheManager")
 ROOT_KEYS = ("secrets", "parameters", *COMMUNITY_FORMS)
 
 
-def entries(text: str, cache_timeout: str | None) -> tuple[list[Prefetch], list[str]]:
+def entries(
+    text: str, community_ttl_seconds: Callable[[], float | None]
+) -> tuple[list[Prefetch], list[str]]:
     """What the file lists, and what is wrong with it.
 
     Args:
         text: The file.
-        cache_timeout: The variable ``CACHE_TIMEOUT``: minutes, for the community forms.
+        community_ttl_seconds: The TTL of what the community forms list; asked for once
+            at most, and only where there is one of them.
     """
     try:
         root = document_of(text)
     except YamlError as error:
         return [], [str(error)]
-    reading = _Reading(cache_timeout)
-    reading.root(root)
+    reading = _Reading()
+    reading.root(root, community_ttl_seconds)
     return reading.listed, reading.faults
 
 
 class _Reading:
     """Walks the document; collects what it lists and every fault."""
 
-    def __init__(self, cache_timeout: str | None) -> None:
+    def __init__(self) -> None:
         self.listed: list[Prefetch] = []
         self.faults: list[str] = []
-        self._cache_timeout = cache_timeout
         self._paths: dict[Query, str] = {}
 
-    def root(self, node: Node) -> None:
+    def root(
+        self, node: Node, community_ttl_seconds: Callable[[], float | None]
+    ) -> None:
         """Read the whole document; an empty one lists nothing."""
         if node.content is None:
             return
-        for key, child in self._mapping("top level", node, ROOT_KEYS).items():
+        lists = self._mapping("top level", node, ROOT_KEYS)
+        has_community_form = any(form in lists for form in COMMUNITY_FORMS)
+        ttl_seconds = community_ttl_seconds() if has_community_form else None
+        for key, child in lists.items():
             if key in COMMUNITY_FORMS:
-                self._community(key, child)
+                self._community(key, child, ttl_seconds)
                 continue
             for path, item in self._items(key, child):
                 self._entry(path, item, SECRET if key == "secrets" else PARAMETER)
 
-    def _community(self, key: str, node: Node) -> None:
-        ttl_seconds = self._minutes()
+    def _community(self, key: str, node: Node, ttl_seconds: float | None) -> None:
         for group_path, group in self._items(key, node):
             for name, child in self._mapping(group_path, group, ("secrets",)).items():
                 for path, item in self._items(f"{group_path}.{name}", child):
@@ -64,13 +70,6 @@ class _Reading:
                     if secret_id is not None:
                         query = Query.secret(secret_id)
                         self._list(path, item, query, ttl_seconds)
-
-    def _minutes(self) -> float | None:
-        try:
-            return parsers.minutes(self._cache_timeout or "10")
-        except ValueError as error:
-            self.faults.append(f"the variable CACHE_TIMEOUT: {error}")
-            return None
 
     def _entry(self, path: str, node: Node, form: _Form) -> None:
         """One item of ``secrets:`` or ``parameters:``."""

@@ -16,7 +16,7 @@ from rotaware.errors import RotawareError
 from rotaware.flight import HIT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from extension.http1 import Request
     from rotaware.checker import Checker
@@ -48,9 +48,9 @@ class Endpoint:
     Args:
         store: Where values are read.
         checker: Looks at the stamp sheet before a read.
-        tokens: Gives the tokens that are valid now.
+        token: Gives the token that is valid now, None for none.
         clock: Time.
-        token_changes: Whether ``tokens`` may block and give others later. If so, each
+        token_changes: Whether ``token`` may block and give another later. If so, each
             request asks it, in a worker.
     """
 
@@ -58,14 +58,14 @@ class Endpoint:
         self,
         store: Store,
         checker: Checker,
-        tokens: Callable[[], Iterable[str]],
+        token: Callable[[], str | None],
         clock: Clock,
         *,
         token_changes: bool = False,
     ) -> None:
         self._store = store
         self._checker = checker
-        self._tokens = tokens
+        self._token = token
         self._clock = clock
         self._token_changes = token_changes
         self._prepared: dict[bytes, _Prepared] = {}
@@ -98,7 +98,7 @@ class Endpoint:
         if self._token_changes:
             return None
         try:
-            ask = route(request, self._tokens)
+            ask = route(request, self._token)
         except RotawareError as refusal:
             return error_response(refusal)
         if ask is None:
@@ -120,7 +120,7 @@ class Endpoint:
     def answer(self, request: Request) -> Response:
         """An answer, after a look at the sheet and at the source. Blocks."""
         try:
-            ask = route(request, self._tokens)
+            ask = route(request, self._token)
             if ask is None:
                 return _PONG
             self._checker.ensure_checked()
@@ -147,7 +147,7 @@ class Endpoint:
 
     def _epoch(self) -> int:
         """No part ever shrinks, so an equal sum means that all are equal."""
-        return self._store.epoch + self._checker.epoch + self._checker.checks
+        return self._store.epoch + self._checker.epoch
 
 
 def _response(answer: Answer) -> Response:

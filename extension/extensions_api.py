@@ -2,7 +2,8 @@
 
 Registering is on the way of every cold start, so this file imports next to nothing.
 Each call has a connection of its own: one that was kept could die over a freeze. There
-is no time-out, because the environment may be frozen during the wait for an event.
+is no time-out, because the environment may be frozen during the wait for an event. The
+parser is its own: ``rotaware.http1`` would bring in ``typing`` before registering.
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html
 """
 
@@ -27,16 +28,12 @@ class Invoke:
     """An invocation begins.
 
     Attributes:
-        deadline_ms: When the function times out, in epoch milliseconds.
-        request_id: The invocation's id.
         trace: The X-Ray trace header, if there is one.
     """
 
-    __slots__ = ("deadline_ms", "request_id", "trace")
+    __slots__ = ("trace",)
 
-    def __init__(self, deadline_ms: int, request_id: str, trace: str | None) -> None:
-        self.deadline_ms = deadline_ms
-        self.request_id = request_id
+    def __init__(self, trace: str | None) -> None:
         self.trace = trace
 
 
@@ -154,16 +151,12 @@ def _event(body: bytes) -> Invoke | Shutdown | UnknownEvent:
 
     try:
         event = json.loads(body)
-        deadline_ms = int(event.get("deadlineMs") or 0)
         match event["eventType"]:
             case "INVOKE":
                 trace = (event.get("tracing") or {}).get("value")
-                return Invoke(
-                    deadline_ms,
-                    str(event.get("requestId")),
-                    trace if isinstance(trace, str) else None,
-                )
+                return Invoke(trace if isinstance(trace, str) else None)
             case "SHUTDOWN":
+                deadline_ms = int(event.get("deadlineMs") or 0)
                 return Shutdown(deadline_ms, str(event.get("shutdownReason")))
             case unknown:
                 return UnknownEvent(str(unknown))

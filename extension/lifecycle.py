@@ -45,7 +45,7 @@ def follow_events(
     clock: Clock,
     log: Logger,
     *,
-    linger: Callable[[], None] | None = None,
+    linger: Callable[[], None],
 ) -> Shutdown:
     """Check the sheet at each INVOKE, until SHUTDOWN or SIGTERM comes.
 
@@ -91,7 +91,7 @@ def _follow_events(
     checker: Checker,
     clock: Clock,
     log: Logger,
-    linger: Callable[[], None] | None,
+    linger: Callable[[], None],
 ) -> Shutdown:
     invocations = failures = 0
     while failures < MAX_FAILURES:
@@ -111,8 +111,7 @@ def _follow_events(
                 log.xray_trace_id = event.trace
                 invocations += 1
                 _check(checker, log)
-                if linger is not None:
-                    linger()
+                linger()
             case Shutdown():
                 return event
             case unknown:

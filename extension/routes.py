@@ -11,19 +11,25 @@ from hmac import compare_digest
 from typing import TYPE_CHECKING, NamedTuple
 
 from extension.http1 import unquote
+from rotaware import parsers
 from rotaware.errors import RequestError
 from rotaware.secret import Query
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from extension.http1 import Request
 
 _TOKEN_HEADERS = ("x-aws-parameters-secrets-token", "x-vault-token")
 _FORWARDED_HEADERS = ("x-forwarded-for", "forwarded")
 _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
-_LONGEST_NAME = 2048
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+
+_COMMON = {"refreshNow", "insteadOf"}
+_SECRET_PARAMETERS = frozenset({"secretId", "versionId", "versionStage"} | _COMMON)
+_PARAMETER_PARAMETERS = frozenset(
+    {"name", "version", "label", "withDecryption"} | _COMMON
+)
 
 
 class Ask(NamedTuple):
@@ -40,12 +46,12 @@ class Ask(NamedTuple):
     instead_of: str | None = None
 
 
-def route(request: Request, tokens: Callable[[], Iterable[str]]) -> Ask | None:
+def route(request: Request, token: Callable[[], str | None]) -> Ask | None:
     """What a request asks for; None for a ping.
 
     Args:
         request: The request.
-        tokens: Gives the tokens that are valid now; called when one is needed.
+        token: Gives the token that is valid now; called when one is needed.
 
     Raises:
         RequestError: It is refused.
@@ -53,7 +59,7 @@ def route(request: Request, tokens: Callable[[], Iterable[str]]) -> Ask | None:
     _refuse_forwarded(request.headers)
     ping = request.path == "/ping"
     if not ping:
-        _require_token(request.headers, tokens)
+        _require_token(request.headers, token)
     if request.method != "GET":
         raise RequestError(405, "MethodNotAllowed", "this port answers GET only")
     if ping:
@@ -73,13 +79,6 @@ def route(request: Request, tokens: Callable[[], Iterable[str]]) -> Ask | None:
         "no such path; there are /secretsmanager/get, /systemsmanager/parameters/get,"
         " /v1/<secretId> and /ping",
     )
-
-
-_COMMON = {"refreshNow", "insteadOf"}
-_SECRET_PARAMETERS = frozenset({"secretId", "versionId", "versionStage"} | _COMMON)
-_PARAMETER_PARAMETERS = frozenset(
-    {"name", "version", "label", "withDecryption"} | _COMMON
-)
 
 
 class _Parameters:
@@ -131,8 +130,11 @@ def _parameter(parameters: _Parameters) -> Ask:
     selectors = [key for key in parameters.order if key in ("version", "label")]
     selector = selectors[0] if selectors else None
     version = parameters.get("version") if selector == "version" else None
-    if version is not None and not (version.isascii() and version.isdigit()):
-        raise _refused("invalid version: give a whole number, or use label")
+    if version is not None:
+        try:
+            version = parsers.version_number(version)
+        except ValueError as fault:
+            raise _refused(f"invalid version: {fault}") from fault
     query = Query.parameter(
         name,
         version,
@@ -155,12 +157,12 @@ def _refuse_forwarded(headers: Mapping[str, str]) -> None:
         )
 
 
-def _require_token(
-    headers: Mapping[str, str], tokens: Callable[[], Iterable[str]]
-) -> None:
+def _require_token(headers: Mapping[str, str], token: Callable[[], str | None]) -> None:
     given = [headers[name].encode() for name in _TOKEN_HEADERS if name in headers]
-    valid = [token.encode() for token in tokens()] if given else []
-    matches = [compare_digest(one, other) for one in given for other in valid]
+    valid = token() if given else None
+    matches = [
+        valid is not None and compare_digest(one, valid.encode()) for one in given
+    ]
     if not any(matches):
         raise RequestError(
             403,
@@ -173,10 +175,10 @@ def _require_token(
 def _named(parameter: str, name: str | None) -> str:
     if not name:
         raise _refused(f"missing parameter: {parameter}")
-    if len(name) > _LONGEST_NAME or not name.isprintable():
+    if len(name) > parsers.ID_LENGTH or not name.isprintable():
         raise _refused(
-            f"invalid {parameter}: a name or ARN has at most {_LONGEST_NAME} printable"
-            " characters"
+            f"invalid {parameter}: a name or ARN has at most {parsers.ID_LENGTH}"
+            " printable characters"
         )
     return name
 

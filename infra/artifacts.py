@@ -41,10 +41,12 @@ def vendor(requirements: Path) -> Path:
         options = ["--quiet", "--require-hashes", "--only-binary=:all:", "--no-compile"]
         command = [sys.executable, "-m", "pip", "install", *options]
         subprocess.run([*command, "-r", requirements, "--target", fresh], check=True)
-        # Another build may have been first; its result is the same.
-        with contextlib.suppress(FileExistsError, OSError):
-            Path(fresh).chmod(0o755)
+        Path(fresh).chmod(0o755)
+        try:
             Path(fresh).rename(target)
+        except OSError:  # another build was first; its result is the same
+            if not target.exists():
+                raise
         Path(fresh).mkdir(exist_ok=True)
     return target
 

@@ -20,28 +20,14 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from rotaware.errors import (
-    AwsError,
-    AwsThrottledError,
-    AwsTimeoutError,
-    AwsUnavailableError,
-)
+from rotaware.errors import AwsTimeoutError, AwsUnavailableError, aws_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from botocore.client import BaseClient
 
-SERVER_FAULT = 500
-THROTTLES = frozenset(
-    {
-        "RequestLimitExceeded",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-        "TooManyUpdates",
-    }
-)
+    from rotaware.errors import AwsError
 
 CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 3},
@@ -100,11 +86,7 @@ def _translated(refusal: ClientError) -> AwsError:
     fault = refusal.response["Error"]
     code, message = fault["Code"], fault.get("Message", "")
     status = refusal.response["ResponseMetadata"]["HTTPStatusCode"]
-    if code in THROTTLES:
-        return AwsThrottledError(code, message, status)
-    if status >= SERVER_FAULT:
-        return AwsUnavailableError(code, message, status)
-    return AwsError(code, message, status)
+    return aws_error(code, message, status)
 
 
 def _plain(answer: Any) -> Any:

@@ -8,21 +8,21 @@ never an event's body.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
 from invalidator.decide import Ignored, Touched
 from invalidator.judge import Judge
 from rotaware.errors import RotawareError
-from rotaware.stamps import SsmSheet, publish
+from rotaware.publish import publish
+from rotaware.stamps import SsmSheet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from aws_lambda_powertools import Logger, Metrics
 
-    import rotaware.log
     from invalidator.decide import Decision
     from rotaware.aws import Aws
     from rotaware.clock import Clock
@@ -75,8 +75,7 @@ class Invalidator:
                 judge,
                 clock=self._clock,
                 random=self._random,
-                # Powertools' Logger has the one method that publish calls.
-                log=cast("rotaware.log.Logger", self._logger),
+                log=self._logger,
             )
         except RotawareError as failure:
             self._logger.error("wrote no stamps", problem=str(failure))

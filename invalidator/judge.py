@@ -9,7 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rotaware.errors import AwsError
-from rotaware.secret import AWSCURRENT, PARAMETER_STORE, SECRETS_MANAGER
+from rotaware.secret import (
+    ARN_SUFFIX_LENGTH,
+    AWSCURRENT,
+    PARAMETER_STORE,
+    SECRETS_MANAGER,
+)
 from rotaware.sheet import subject_of
 
 if TYPE_CHECKING:
@@ -21,8 +26,6 @@ if TYPE_CHECKING:
 GONE = ""
 NAMES_PER_CALL = 50
 """What one filter of DescribeParameters takes, and one page of it holds."""
-
-_SUFFIX_LENGTH = len("-a1b2c3")
 
 
 class Judge:
@@ -120,4 +123,4 @@ def _current_version(answer: Mapping[str, Any]) -> str:
 
 
 def _name_in(arn: str) -> str:
-    return arn.rsplit(":", 1)[1][:-_SUFFIX_LENGTH]
+    return arn.rsplit(":", 1)[1][:-ARN_SUFFIX_LENGTH]

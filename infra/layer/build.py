@@ -81,7 +81,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=artifacts.BUILD)
     options = parser.parse_args()
     interpreter = options.interpreter or base_interpreter()
-    if not interpreter.startswith("/") or len(interpreter) > LONGEST_SHEBANG - 6:
+    shebang = LAUNCHER.format(interpreter=interpreter).splitlines()[0]
+    if not interpreter.startswith("/") or len(shebang) > LONGEST_SHEBANG:
         parser.error(f"--interpreter {interpreter}: a short absolute path is needed")
     layer, archive = options.output / "layer", options.output / "layer.zip"
     with artifacts.replacing(layer) as fresh:

@@ -11,13 +11,11 @@ from binascii import a2b_base64
 from typing import TYPE_CHECKING, Any
 
 from rotaware.errors import (
-    AwsError,
-    AwsThrottledError,
     AwsTimeoutError,
-    AwsUnavailableError,
     ExtensionError,
     RotawareError,
     TransformError,
+    aws_error,
 )
 
 if TYPE_CHECKING:
@@ -34,7 +32,7 @@ TRANSFORMATIONS: dict[str, Callable[[str], Any]] = {
     "json": json.loads,
     "binary": a2b_base64,
 }
-_TIMEOUT, _SERVER_ERROR = 504, 500
+_TIMEOUT = 504
 
 
 def refusal(response: Response, port: int) -> RotawareError:
@@ -49,11 +47,7 @@ def refusal(response: Response, port: int) -> RotawareError:
     message = str(document.get("message", ""))
     if response.status == _TIMEOUT:
         return AwsTimeoutError(message)
-    if "Throttl" in code or code == "TooManyRequestsException":
-        return AwsThrottledError(code, message, response.status)
-    if response.status >= _SERVER_ERROR:
-        return AwsUnavailableError(code, message, response.status)
-    return AwsError(code, message, response.status)
+    return aws_error(code, message, response.status)
 
 
 def document_of(body: bytes) -> Any:

@@ -32,11 +32,10 @@ from rotaware.sigv4 import Request, Signer
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from rotaware.aws_json import Message
     from rotaware.clock import Clock
     from rotaware.credentials import CredentialProvider, Credentials
     from rotaware.http1 import Response
-
-    _Message = tuple[tuple[tuple[str, str], ...], bytes]
 
 USER_AGENT = "rotaware/0.1.0"
 
@@ -78,21 +77,16 @@ class _Service(NamedTuple):
 
 
 class AwsClient:
-    """Signs and sends calls by itself.
-
-    Attributes:
-        credentials: Where it takes its credentials from; their session token is what
-            the local port asks for when the environment holds none.
-    """
+    """Signs and sends calls by itself."""
 
     __slots__ = (
         "_attempts",
         "_clock",
         "_connections",
+        "_credentials",
         "_random",
         "_services",
         "_skew_seconds",
-        "credentials",
     )
 
     def __init__(  # noqa: PLR0913  each is a part that tests replace
@@ -106,7 +100,7 @@ class AwsClient:
         attempts: int = _ATTEMPTS,
     ) -> None:
         self._services = services
-        self.credentials = credentials
+        self._credentials = credentials
         self._connections = connections
         self._clock = clock
         self._random = random
@@ -120,7 +114,7 @@ class AwsClient:
         *,
         clock: Clock,
         random: Callable[[], float],
-        max_connections: int = 3,
+        max_connections: int,
     ) -> AwsClient:
         """A client for the Region, endpoints and credentials of the environment.
 
@@ -161,7 +155,7 @@ class AwsClient:
         """The same client with another number of attempts; 1 for who retries itself."""
         return AwsClient(
             services=self._services,
-            credentials=self.credentials,
+            credentials=self._credentials,
             connections=self._connections,
             clock=self._clock,
             random=self._random,
@@ -198,9 +192,9 @@ class AwsClient:
         self._connections.close_idle()
 
     def _attempt(
-        self, service: str, message: _Message, deadline: Deadline
+        self, service: str, message: Message, deadline: Deadline
     ) -> dict[str, Any]:
-        credentials = self.credentials.current(deadline)
+        credentials = self._credentials.current(deadline)
         response = self._send(service, message, credentials, deadline)
         try:
             return decode(response)
@@ -208,13 +202,13 @@ class AwsClient:
             if error.code not in STALE_SIGNATURE:
                 raise
         self._skew_seconds = skew_seconds(response, self._clock.now().wall)
-        credentials = self.credentials.refresh(credentials, deadline)
+        credentials = self._credentials.refresh(credentials, deadline)
         return decode(self._send(service, message, credentials, deadline))
 
     def _send(
         self,
         service: str,
-        message: _Message,
+        message: Message,
         credentials: Credentials,
         deadline: Deadline,
     ) -> Response:
@@ -247,7 +241,7 @@ class AwsClient:
 def _services(environ: Mapping[str, str]) -> dict[str, _Service]:
     region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
     if not region:
-        raise SettingsError(["AWS_REGION is not set; set it as Lambda does"])
+        raise SettingsError(["AWS_REGION: is not set; set it as Lambda does"])
     services: dict[str, _Service] = {}
     problems: dict[str, None] = {}
     for name in SERVICES:
@@ -267,5 +261,5 @@ def _ca_file(environ: Mapping[str, str]) -> str | None:
     if not named:
         return next((path for path in _CA_FILES if os.path.exists(path)), None)  # noqa: PTH110  pathlib costs start-up time
     if not os.path.isfile(named):  # noqa: PTH113  likewise
-        raise SettingsError([f"AWS_CA_BUNDLE is {named!r}: there is no such file"])
+        raise SettingsError(["AWS_CA_BUNDLE: names no file; correct or remove it"])
     return named

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from rotaware.errors import AwsError, AwsThrottledError, AwsUnavailableError
+from rotaware.errors import AwsError, AwsUnavailableError, aws_error
 from rotaware.sigv4 import utc_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import TypeAlias
 
     from rotaware.http1 import Response
+
+    Message: TypeAlias = tuple[tuple[tuple[str, str], ...], bytes]
 
 _TARGETS = {
     "secretsmanager": "secretsmanager",
@@ -19,23 +22,6 @@ _TARGETS = {
     "kms": "TrentService",
 }
 _TOLERATED_SKEW_SECONDS = 240.0
-_THROTTLED = frozenset(
-    {
-        "BandwidthLimitExceeded",
-        "PriorRequestNotComplete",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "RequestThrottled",
-        "RequestThrottledException",
-        "SlowDown",
-        "ThrottledException",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-        "TooManyUpdates",
-    }
-)
-_TRANSIENT = frozenset({"RequestTimeout", "RequestTimeoutException"})
 STALE_SIGNATURE = frozenset(
     {
         "ExpiredToken",
@@ -50,9 +36,7 @@ STALE_SIGNATURE = frozenset(
 _MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 
 
-def encode(
-    service: str, operation: str, request: Mapping[str, Any]
-) -> tuple[tuple[tuple[str, str], ...], bytes]:
+def encode(service: str, operation: str, request: Mapping[str, Any]) -> Message:
     """The headers that tell a call, and its body."""
     headers = (
         ("X-Amz-Target", f"{_TARGETS[service]}.{operation}"),
@@ -92,11 +76,7 @@ def _error(response: Response, document: dict[str, Any]) -> AwsError:
     if code in STALE_SIGNATURE:
         # What follows the first line repeats the request, session token included.
         message = message.partition("\n")[0]
-    if code in _THROTTLED or status == 429:  # noqa: PLR2004  Too Many Requests
-        return AwsThrottledError(code, message, status)
-    if code in _TRANSIENT or status == 408 or status >= 500:  # noqa: PLR2004  Request Timeout, server errors
-        return AwsUnavailableError(code, message, status)
-    return AwsError(code, message, status)
+    return aws_error(code, message, status)
 
 
 def skew_seconds(response: Response, now: float) -> float:

@@ -43,6 +43,12 @@ class Checker:
         clock: Time.
         random: Uniform in [0, 1), for jitter.
         log: Told when the sheet's state changes.
+
+    Attributes:
+        epoch: Grows whenever what ``seconds_until_due`` said before may be wrong.
+        failed_checks: How many checks brought no sheet, or none of use.
+        waits_given_up: How many reads went on while the check that they waited for was
+            still under way.
     """
 
     def __init__(  # noqa: PLR0913  all of them are independent
@@ -73,10 +79,13 @@ class Checker:
         self._current_interval_seconds = self._jittered(interval_seconds)
         self._state = "unknown"
         self.epoch = 0
-        """Grows whenever what ``seconds_until_due`` said before may be wrong."""
-        self.checks = 0
         self.failed_checks = 0
         self.waits_given_up = 0
+
+    @property
+    def checks(self) -> int:
+        """How many checks have begun."""
+        return self._begun
 
     def invocation_began(self) -> None:
         """An INVOKE event arrived."""
@@ -106,15 +115,16 @@ class Checker:
             # Under the lock, so that a check under way surely began before.
             begun_before, arrived = self._begun, self._clock.now()
             while self._running:
-                if self._is_content(begun_before, arrived):
+                if self._is_recent_enough(begun_before, arrived):
                     return
                 if not self._done.wait(deadline.remaining_seconds()):
                     self.waits_given_up += 1
                     return
-            if self._is_content(begun_before, arrived):
+            if self._is_recent_enough(begun_before, arrived):
                 return
             self._running = True
             self._begun += 1
+            self.epoch += 1
             began = self._clock.now()
         try:
             self._check(self._home, deadline.remaining_seconds())
@@ -134,7 +144,7 @@ class Checker:
                 return float("inf") if self._is_checked_in_invocation() else 0.0
             return self._fresh_seconds(self._clock.now())
 
-    def _is_content(self, begun_before: int, arrived: Instant) -> bool:
+    def _is_recent_enough(self, begun_before: int, arrived: Instant) -> bool:
         """Whether a check that is done will do for a read. The caller holds the lock.
 
         Args:
@@ -159,7 +169,6 @@ class Checker:
         return max(0.0, self._current_interval_seconds - age)
 
     def _check(self, home: SheetHome, timeout_seconds: float) -> None:
-        self.checks += 1
         try:
             edition = home.read(timeout_seconds=timeout_seconds)
             if edition is not None:

@@ -31,7 +31,7 @@ from rotaware.errors import (
     RotawareError,
     SettingsError,
 )
-from rotaware.http1 import encode_request
+from rotaware.http1 import encode_request, percent_encoded
 from rotaware.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -49,8 +49,6 @@ ERRORS_KEY = "_errors"
 TRUE_WORDS = frozenset({"y", "yes", "t", "true", "on", "1"})  # as Powertools has them
 
 _OK, _BAD_TOKEN = 200, 403
-_UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
-_ESCAPED = [chr(o) if o in _UNRESERVED else f"%{o:02X}" for o in range(256)]
 
 
 class Client:
@@ -246,7 +244,7 @@ def _port(environ: Mapping[str, str]) -> int:
 def _encoded(fields: Mapping[str, str | None]) -> str:
     """The fields that are given, as a query."""
     return "&".join(
-        f"{key}={''.join([_ESCAPED[octet] for octet in text.encode()])}"
+        f"{key}={percent_encoded(text)}"
         for key, text in fields.items()
         if text is not None
     )

@@ -204,7 +204,7 @@ class ContainerCredentials:
                     token = file.read()
             except (OSError, UnicodeDecodeError) as error:
                 raise _unavailable(
-                    f"the token file {self._token_file} cannot be read"
+                    f"the file that {_AUTHORIZATION_FILE} names cannot be read"
                 ) from error
         if token is not None and not (token.isascii() and token.isprintable()):
             raise _unavailable("the authorization token is no header value")
@@ -225,13 +225,14 @@ def from_environ(
                 )
             )
         except ValueError as error:
+            names = f"{_ACCESS_KEY}, {_SECRET_KEY}, {_SESSION_TOKEN}"
             raise SettingsError(
-                [f"{_ACCESS_KEY}, {_SECRET_KEY}, {_SESSION_TOKEN}: {error}"]
+                [f"{names}: {error}; set them as Lambda does"]
             ) from None
     if environ.get(_RELATIVE_URI) or environ.get(_FULL_URI):
         return ContainerCredentials(environ, clock=clock, connections=connections)
     raise SettingsError(
-        [f"{_ACCESS_KEY} is not set, nor {_FULL_URI}; set one as Lambda does"]
+        [f"{_ACCESS_KEY}: is not set, nor is {_FULL_URI}; set one as Lambda does"]
     )
 
 
@@ -242,10 +243,12 @@ def _container_endpoint(environ: Mapping[str, str]) -> Endpoint:
     try:
         endpoint = Endpoint.parse(url)
     except ValueError as error:
-        raise SettingsError([f"{name} is no URL: {error}"]) from error
+        raise SettingsError(
+            [f"{name}: is no URL ({error}); set it as Lambda does"]
+        ) from error
     if endpoint.scheme != "https" and not _is_near(endpoint.host):
-        near = f"localhost, a loopback address, {', '.join(sorted(_LINK_HOSTS))}"
-        raise SettingsError([f"{name} names a far host: over http it can be {near}"])
+        near = f"localhost, a loopback address or {', '.join(sorted(_LINK_HOSTS))}"
+        raise SettingsError([f"{name}: names a far host; over http, use {near}"])
     return endpoint
 
 

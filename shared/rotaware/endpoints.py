@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from rotaware import parsers
 from rotaware.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -78,9 +79,8 @@ class Endpoint(NamedTuple):
 def endpoint_url(service: str, region: str, environ: Mapping[str, str]) -> str:
     """The URL of a service in a Region; SettingsError for what cannot be combined."""
     if not region or not all(c.isascii() and (c.isalnum() or c == "-") for c in region):
-        raise SettingsError(
-            [f"AWS_REGION is {region!r}, no Region's name; use one such as eu-west-1"]
-        )
+        fault = f"{parsers.quote(region)} is no Region's name"
+        raise SettingsError([f"AWS_REGION: {fault}; use one such as eu-west-1"])
     fips = _is_on(environ, "AWS_USE_FIPS_ENDPOINT")
     dual_stack = _is_on(environ, "AWS_USE_DUALSTACK_ENDPOINT")
     name = _configured(service, environ)
@@ -91,7 +91,9 @@ def endpoint_url(service: str, region: str, environ: Mapping[str, str]) -> str:
         ("AWS_USE_DUALSTACK_ENDPOINT", dual_stack),
     ):
         if on:
-            raise SettingsError([f"{name} and {switch} are both set; remove one"])
+            raise SettingsError(
+                [f"{name}: cannot be combined with {switch}; remove one"]
+            )
     return environ[name]
 
 
@@ -101,7 +103,7 @@ def endpoint(service: str, region: str, environ: Mapping[str, str]) -> Endpoint:
     if isinstance(parsed, Endpoint):
         return parsed
     name = _configured(service, environ)
-    raise SettingsError([f"{name} is no endpoint: {parsed}; use http://host:port"])
+    raise SettingsError([f"{name}: is no endpoint ({parsed}); use http://host:port"])
 
 
 def _parse(url: str) -> Endpoint | str:

@@ -16,6 +16,25 @@ Messages name ids, fields and fixes. They never hold a secret's value.
 
 from __future__ import annotations
 
+_THROTTLED = frozenset(
+    {
+        "BandwidthLimitExceeded",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TooManyUpdates",
+    }
+)
+_TRANSIENT = frozenset({"RequestTimeout", "RequestTimeoutException"})
+_REQUEST_TIMEOUT, _TOO_MANY_REQUESTS, _SERVER_ERROR = 408, 429, 500
+
 
 class RotawareError(Exception):
     """Base of all errors that rotaware raises on purpose."""
@@ -103,3 +122,12 @@ class AwsTimeoutError(AwsUnavailableError):
 
     def __init__(self, message: str) -> None:
         super().__init__("TimeoutError", message, 504)
+
+
+def aws_error(code: str, message: str, status: int) -> AwsError:
+    """The error that an answer of AWS stands for: refused, or what may pass."""
+    if code in _THROTTLED or status == _TOO_MANY_REQUESTS:
+        return AwsThrottledError(code, message, status)
+    if code in _TRANSIENT or status == _REQUEST_TIMEOUT or status >= _SERVER_ERROR:
+        return AwsUnavailableError(code, message, status)
+    return AwsError(code, message, status)

@@ -17,6 +17,8 @@ _HEAD_BYTES = 64 * 1024
 _BODY_BYTES = 16 * 1024 * 1024
 _LEAST_STATUS, _MOST_STATUS = 200, 599
 _STATUS_DIGITS = 3
+_UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+_ESCAPED = [chr(o) if o in _UNRESERVED else f"%{o:02X}" for o in range(256)]
 
 
 class BadAnswerError(Exception):
@@ -87,6 +89,11 @@ def encode_request(
     lines = [f"{method} {target} HTTP/1.1"]
     lines += [f"{name}: {value}" for name, value in headers]
     return "\r\n".join((*lines, "", "")).encode("ascii") + body
+
+
+def percent_encoded(text: str) -> str:
+    """The text as it can stand in a path's segment or a query's value."""
+    return "".join([_ESCAPED[octet] for octet in text.encode()])
 
 
 def read_response(incoming: Incoming) -> tuple[Response, bool]:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from rotaware.clock import Clock
 
 LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "NONE": 50}
-DEBUG, INFO, WARNING, ERROR = 10, 20, 30, 40
 
 
 class Logger:
@@ -78,27 +77,21 @@ class Logger:
         root = header.split(";")[0].removeprefix("Root=") if header else None
         self._xray_trace_id = root
 
-    def debug(self, message: str, /, **fields: object) -> None:
-        """Log what helps to follow the program."""
-        if self._threshold <= DEBUG:
-            self._log("DEBUG", message, fields)
-
     def info(self, message: str, /, **fields: object) -> None:
         """Log what an operator may want to see."""
-        if self._threshold <= INFO:
-            self._log("INFO", message, fields)
+        self._log("INFO", message, fields)
 
     def warning(self, message: str, /, **fields: object) -> None:
         """Log what works, but not as it should."""
-        if self._threshold <= WARNING:
-            self._log("WARNING", message, fields)
+        self._log("WARNING", message, fields)
 
     def error(self, message: str, /, **fields: object) -> None:
         """Log what failed; an ``exception`` field takes the exception itself."""
-        if self._threshold <= ERROR:
-            self._log("ERROR", message, fields)
+        self._log("ERROR", message, fields)
 
     def _log(self, level: str, message: str, fields: Mapping[str, object]) -> None:
+        if LEVELS[level] < self._threshold:
+            return
         caller = sys._getframe(2)  # noqa: SLF001  the documented way to one's caller
         wall = self._clock.now().wall
         line: dict[str, object] = {

@@ -27,7 +27,7 @@ NAMESPACE_LENGTH = 128
 SSM_NAME_LENGTH = 1011
 SSM_NAME_LEVELS = 15
 
-# What Lambda, the AWS extension and Powertools in its five languages call a level.
+# What Lambda, the AWS extension and Powertools call a level.
 LOG_LEVELS = {
     "TRACE": "DEBUG",
     "DEBUG": "DEBUG",

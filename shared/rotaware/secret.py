@@ -16,6 +16,8 @@ AWSCURRENT = "AWSCURRENT"
 AWSPENDING = "AWSPENDING"
 SECRETS_MANAGER = "secretsmanager"
 PARAMETER_STORE = "ssm"
+ARN_SUFFIX_LENGTH = len("-a1b2c3")
+"""Of what Secrets Manager appends to a secret's name in its ARN."""
 
 
 class Query(NamedTuple):

@@ -28,7 +28,7 @@ class Variable(NamedTuple):
 
     Attributes:
         name: The variable.
-        field: What it becomes: a field of ``Settings``, or a part of one.
+        field: The name of its value; most are fields of ``Settings``.
         default: The text that stands for it when it is not set; None for none.
         meaning: One line for the README.
         parse: Turns the text into the value; raises ValueError("fault; fix").
@@ -39,6 +39,11 @@ class Variable(NamedTuple):
     default: str | None
     meaning: str
     parse: Callable[[str], Any]
+
+    def value(self, environ: Mapping[str, str]) -> Any:
+        """What it is set to, or its default; None where it has none."""
+        text = environ.get(self.name, self.default)
+        return None if text is None else self.parse(text)
 
 
 VARIABLES = (
@@ -67,14 +72,16 @@ VARIABLES = (
         "PARAMETERS_SECRETS_EXTENSION_LOG_LEVEL",
         "log_level",
         None,
-        "`debug`, `info`, `warn`, `error` or `none`; goes before the two below",
+        "`debug`, `info`, `warn`, `error` or `none`; takes precedence over the two"
+        " below",
         parsers.log_level,
     ),
     Variable(
         "AWS_LAMBDA_LOG_LEVEL",
         "lambda_log_level",
         None,
-        "set by Lambda's logging controls; goes before `POWERTOOLS_LOG_LEVEL`",
+        "set by Lambda's logging controls; takes precedence over"
+        " `POWERTOOLS_LOG_LEVEL`",
         parsers.lambda_log_level,
     ),
     Variable(
@@ -144,7 +151,8 @@ VARIABLES = (
         "ROTAWARE_CHECK_INTERVAL",
         "check_interval_seconds",
         "5",
-        "seconds between two looks at the sheet; 0: one in each invocation",
+        "seconds between two looks at the sheet, shortened by up to a fifth at random;"
+        " 0: one in each invocation",
         parsers.seconds(0),
     ),
     Variable(
@@ -199,8 +207,8 @@ VARIABLES = (
 class Settings(NamedTuple):
     """Everything that can be set, valid once built.
 
-    ``None`` is no limit for the timeouts, no sheet for ``stamps`` (else its parameter's
-    name), no file for ``token_file``. ``cache_enabled`` is False with a size of 0 too.
+    ``None`` is no limit for the timeouts and no sheet for ``stamps``, which else is its
+    parameter's name. ``cache_enabled`` is False with a size of 0 too.
     """
 
     port: int
@@ -211,17 +219,14 @@ class Settings(NamedTuple):
     secrets_timeout_seconds: float | None
     parameters_timeout_seconds: float | None
     max_connections: int
-    namespace: str
     stamps: str | None
     check_interval_seconds: float
     check_timeout_seconds: float
     stale_if_error_seconds: float
     prefetch: bool
     config_path: str
-    token_file: str | None
     log_level: str
     service: str
-    initialization_type: str
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
@@ -236,44 +241,34 @@ class Settings(NamedTuple):
         """Build from what ``parsed`` returned without problems."""
         return cls(**_combined(dict(values)))
 
-    @property
-    def snap_start(self) -> bool:
-        """Whether this environment becomes, or came from, a snapshot."""
-        return self.initialization_type == "snap-start"
-
-    @property
-    def managed_instances(self) -> bool:
-        """Whether this runs where INVOKE cannot be registered for."""
-        return self.initialization_type == "lambda-managed-instances"
-
 
 def parsed(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
     """Each variable's value, where it has a usable one, and every problem."""
     problems = _unusable(environ)
     values: dict[str, Any] = {}
     for variable in VARIABLES:
-        text = environ.get(variable.name, variable.default)
         try:
-            values[variable.field] = None if text is None else variable.parse(text)
-        except ValueError as error:
+            values[variable.field] = variable.value(environ)
+        except ValueError as error:  # noqa: PERF203  each one fails by itself
             problems.append(f"{variable.name}: {error}")
     return values, problems
 
 
 def _combined(values: dict[str, Any]) -> dict[str, Any]:
-    """Apply the settings that decide over another."""
+    """Apply the settings that decide over another; what is left are fields."""
+    del values["token_file"]  # ``rotaware.tokens`` looks for it at each request
+    namespace = values.pop("namespace")
+    snap_start = values.pop("initialization_type") == "snap-start"
     from_lambda = values.pop("lambda_log_level")
     from_powertools = values.pop("powertools_log_level")
     values["log_level"] = values["log_level"] or from_lambda or from_powertools
     values["cache_enabled"] = values["cache_enabled"] and values["cache_size"] > 0
     # A snapshot must not hold secrets; without a cache there is nowhere to put them.
     values["prefetch"] = (
-        values["prefetch"]
-        and values["cache_enabled"]
-        and values["initialization_type"] != "snap-start"
+        values["prefetch"] and values["cache_enabled"] and not snap_start
     )
     if values["stamps"] == "ssm":
-        values["stamps"] = f"/rotaware/{values['namespace']}/stamps"
+        values["stamps"] = f"/rotaware/{namespace}/stamps"
     elif values["stamps"] == "off":
         values["stamps"] = None
     return values

@@ -23,6 +23,7 @@ from binascii import b2a_base64
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rotaware.errors import SheetError
+from rotaware.secret import ARN_SUFFIX_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,7 +34,6 @@ MAX_BYTES = 4096
 
 _SUBJECT_BYTES = 8
 _VERSION_BYTES = 6
-_SUFFIX_LENGTH = len("-a1b2c3")
 _ARN_PARTS = 6
 _MALFORMED = (
     ValueError,
@@ -105,7 +105,7 @@ def subject_of(arn: str) -> str:
         _, _, service, _, account, path = parts
     resource = ""
     if service == "secretsmanager" and path.startswith("secret:"):
-        resource = path.removeprefix("secret:")[:-_SUFFIX_LENGTH]
+        resource = path.removeprefix("secret:")[:-ARN_SUFFIX_LENGTH]
     elif service == "ssm" and path.startswith("parameter/"):
         resource = path.removeprefix("parameter").strip("/")
     if not resource:

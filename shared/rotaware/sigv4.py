@@ -13,13 +13,12 @@ from hashlib import sha256
 from hmac import digest
 from typing import TYPE_CHECKING, NamedTuple
 
+from rotaware.http1 import percent_encoded
+
 if TYPE_CHECKING:
     from rotaware.credentials import Credentials
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
-_PATH_BYTES = frozenset(
-    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/"
-)
 
 
 class Request(NamedTuple):
@@ -132,15 +131,9 @@ def _canonical_path(path: str) -> str:
         if segment == "..":
             del kept[-1:]
         elif segment not in {"", "."}:
-            kept.append(segment)
+            kept.append(percent_encoded(segment))
     slash = "/" if kept and path.endswith("/") else ""
-    return _encode(f"/{'/'.join(kept)}{slash}")
-
-
-def _encode(path: str) -> str:
-    return "".join(
-        chr(byte) if byte in _PATH_BYTES else f"%{byte:02X}" for byte in path.encode()
-    )
+    return f"/{'/'.join(kept)}{slash}"
 
 
 def _canonical_query(query: str) -> str:

@@ -1,51 +1,22 @@
-"""Writing stamps: the sheet's home in Parameter Store, and the publish loop.
+"""The stamp sheet's home: one parameter in Parameter Store.
 
-Parameter Store has no conditional write. ``PutParameter`` answers with the new version,
-so a writer sees afterwards whether it overwrote another, and ``name:version`` still
-reads what was overwritten. The loop reads, merges what the gap holds, writes only if
-the sheet lacks something that it should say, and asks the judge again until all is
-stable.
+Parameter Store has no conditional write. But ``PutParameter`` answers with the new
+version, and ``name:version`` still reads what was overwritten: ``publish`` lives on
+that.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from rotaware.errors import (
-    AwsError,
-    AwsThrottledError,
-    AwsUnavailableError,
-    SheetError,
-)
+from rotaware.errors import AwsError, SheetError
 from rotaware.secret import PARAMETER_STORE
-from rotaware.sheet import (
-    MAX_BYTES,
-    Edition,
-    decode,
-    derive,
-    encode,
-    merge,
-    version_digest,
-)
+from rotaware.sheet import MAX_BYTES, Edition, decode, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from rotaware.aws import Aws
-    from rotaware.clock import Clock
-    from rotaware.log import Logger
-    from rotaware.sheet import Sheet, Stamp
+    from rotaware.sheet import Sheet
 
-MAX_ROUNDS = 16
-"""With their pauses some 18 seconds, less than an invalidator has. Of 27 writers that
-begin at once none needs more than 9 (simulated)."""
-MAX_GAP = 16
-"""A gap of more generations than this is given up as forgotten."""
-MAX_BATCH = 40
-"""Subjects stamped by one write: well below what a sheet holds."""
-
-_PAUSE_SECONDS = 0.1
-_LONGEST_PAUSE_SECONDS = 3.0
 _MALFORMED = "Parameter Store answered without the stamp sheet's value or version"
 _ABSENT = frozenset({"ParameterNotFound", "ParameterVersionNotFound"})
 
@@ -130,195 +101,3 @@ class SsmSheet:
                 return version
             case _:
                 raise SheetError(_MALFORMED)
-
-
-class Published(NamedTuple):
-    """What a publish did.
-
-    Attributes:
-        written: How many stamps it changed.
-        generation: The sheet's generation when it ended.
-    """
-
-    written: int
-    generation: int
-
-
-def publish(
-    home: SheetHome,
-    judge: Callable[[], Mapping[str, str]],
-    *,
-    clock: Clock,
-    random: Callable[[], float],
-    log: Logger,
-) -> Published:
-    """Make the sheet say what the judge says, and lose nobody else's stamps.
-
-    Args:
-        home: Where the sheet is.
-        judge: Asks AWS anew, each time it is called, which version of each subject to
-            be stamped is current: subject to version id, at most ``MAX_BATCH`` of them;
-            an empty version id for what can no longer be read.
-        clock: Time, for ``since`` and for pauses.
-        random: Uniform in [0, 1), for jitter.
-        log: Told about each write.
-
-    Raises:
-        AwsError: AWS refused, or other writers never let this one finish.
-        SheetError: The parameter holds something else, or a newer format.
-    """
-    return _Writer(home, judge, clock, random, log).publish()
-
-
-class _Writer:
-    """One publish call's state: what it wrote, and what it saw standing."""
-
-    __slots__ = (
-        "_clock",
-        "_home",
-        "_judge",
-        "_log",
-        "_newest",
-        "_random",
-        "_stood",
-        "_written",
-    )
-
-    def __init__(
-        self,
-        home: SheetHome,
-        judge: Callable[[], Mapping[str, str]],
-        clock: Clock,
-        random: Callable[[], float],
-        log: Logger,
-    ) -> None:
-        self._home = home
-        self._judge = judge
-        self._clock = clock
-        self._random = random
-        self._log = log
-        self._newest: Edition | None = None
-        self._written: set[str] = set()
-        self._stood: dict[str, Edition] = {}
-
-    def publish(self) -> Published:
-        for attempt in range(MAX_ROUNDS):
-            if attempt:
-                self._pause(attempt)
-            try:
-                generation = self._round()
-            except AwsThrottledError:
-                continue
-            except AwsError as refusal:
-                if refusal.code == "ParameterAlreadyExists":
-                    continue
-                raise
-            if generation is not None:
-                return Published(len(self._written), generation)
-        raise AwsUnavailableError(
-            "SheetContended",
-            f"the stamp sheet was overwritten or throttled {MAX_ROUNDS} times in a row:"
-            " too many invalidators write it at once",
-        )
-
-    def _round(self) -> int | None:
-        """Read, judge, write if something is lacking: the generation, once stable."""
-        edition = self._home.read()
-        if edition is not None and self._is_old_copy(edition):
-            return None
-        truth = self._judge()
-        stamps, lost = self._all_that_is_said(edition)
-        wanted = {
-            subject: version
-            for subject, version in truth.items()
-            if not self._has_stood(subject, version, edition)
-        }
-        sheet = derive(
-            edition,
-            stamps,
-            wanted,
-            now_seconds=self._clock.now().wall,
-            lost=lost,
-            max_bytes=self._home.max_bytes,
-        )
-        if sheet.stamps == (edition.sheet.stamps if edition else {}):
-            return sheet.base
-        generation = self._home.write(sheet, create=edition is None)
-        self._newest = Edition(generation, sheet)
-        self._note_written(edition, sheet, wanted, generation)
-        clean = generation == sheet.base + 1
-        return generation if clean and self._judge() == truth else None
-
-    def _is_old_copy(self, edition: Edition) -> bool:
-        """Whether the store answered with less than what this writer has written.
-
-        It may be eventually consistent. A sheet that was deleted and made anew has
-        another birth, or a base that tells.
-        """
-        newest = self._newest
-        return (
-            newest is not None
-            and edition.generation < newest.generation
-            and edition.sheet.born == newest.sheet.born
-            and not edition.is_moved
-        )
-
-    def _note_written(
-        self,
-        edition: Edition | None,
-        sheet: Sheet,
-        wanted: Mapping[str, str],
-        generation: int,
-    ) -> None:
-        old = edition.sheet.stamps if edition else {}
-        changed = {name for name in wanted if old.get(name) != sheet.stamps[name]}
-        self._written |= changed
-        self._log.info(
-            "wrote the stamp sheet",
-            generation=generation,
-            base=sheet.base,
-            stamps=len(changed),
-        )
-
-    def _all_that_is_said(
-        self, edition: Edition | None
-    ) -> tuple[Mapping[str, Stamp], bool]:
-        """The stamps of an edition and its gap; whether a part of it is lost."""
-        if edition is None or not edition.gap:
-            return (edition.sheet.stamps if edition else {}), False
-        if len(edition.gap) > MAX_GAP:
-            return edition.sheet.stamps, True
-        read = [self._overwritten(generation) for generation in edition.gap]
-        sheets = [sheet for sheet in read if sheet is not None]
-        return merge([*sheets, edition.sheet]), len(sheets) < len(read)
-
-    def _overwritten(self, generation: int) -> Sheet | None:
-        try:
-            edition = self._home.read(generation)
-        except SheetError:
-            return None
-        return edition.sheet if edition else None
-
-    def _has_stood(self, subject: str, version: str, edition: Edition | None) -> bool:
-        """Whether a stamp was seen standing, and was then forgotten by the rules.
-
-        Whoever looked while it stood has seen it, and the horizon tells the others. To
-        write it again would push out another one, and so on for ever.
-        """
-        if edition is None:
-            return False
-        if subject in edition.sheet.stamps:
-            if not edition.gap:
-                self._stood[subject] = edition
-            return False
-        stood = self._stood.get(subject)
-        return (
-            stood is not None
-            and stood.sheet.stamps[subject].version == version_digest(version)
-            and stood.sheet.born == edition.sheet.born
-            and stood.generation <= edition.sheet.horizon
-        )
-
-    def _pause(self, attempt: int) -> None:
-        longest = min(_LONGEST_PAUSE_SECONDS, _PAUSE_SECONDS * 2**attempt)
-        self._clock.sleep(self._random() * longest)

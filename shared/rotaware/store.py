@@ -144,7 +144,18 @@ class Store:
                 return flight.answer_to(forced=forced)
             waited_for = flight
 
-    def prefetch(self, wanted: Iterable[Prefetch]) -> list[Thread]:
+    def expect(self, listed: Iterable[Prefetch]) -> None:
+        """Take note of what the configuration says of single secrets.
+
+        To be called before anything is read.
+        """
+        for query, ttl_seconds, variable in listed:
+            if ttl_seconds is not None:
+                self._own_ttls[query] = ttl_seconds
+            if variable is not None:
+                self._variables[query] = variable
+
+    def prefetch(self, wanted: Iterable[Query]) -> list[Thread]:
         """Fetch many, in as few calls as can be; reads meanwhile wait for them.
 
         What is held or under way already is left out.
@@ -154,15 +165,11 @@ class Store:
         """
         with self._lock:
             now = self._clock.now()
-            missing = []
-            for query, ttl_seconds, variable in wanted:
-                if ttl_seconds is not None:
-                    self._own_ttls[query] = ttl_seconds
-                if variable is not None:
-                    self._variables[query] = variable
-                if query not in self._flights and self._held(query, now) is None:
-                    missing.append(query)
-            batches = self._source.batches(missing)
+            batches = self._source.batches(
+                query
+                for query in wanted
+                if query not in self._flights and self._held(query, now) is None
+            )
             flights = {
                 query: self._leave(query, now) for batch in batches for query in batch
             }

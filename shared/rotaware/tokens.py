@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Tokens:
-    """The token that the port asks for, wherever this environment has it."""
+    """Reads the token anew at each call."""
 
     def __init__(self, environ: Mapping[str, str], clock: Clock) -> None:
         self._environ = environ

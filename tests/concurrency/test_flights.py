@@ -23,7 +23,7 @@ from rotaware.flight import (
     STALE_IF_ERROR,
     Answer,
 )
-from rotaware.secret import AWSPENDING, Prefetch, Query
+from rotaware.secret import AWSPENDING, Query
 from tests.support.fake_source import (
     DEADLINE_SECONDS,
     Reader,
@@ -274,7 +274,7 @@ def test_a_failure_that_left_before_a_sheet_is_shared(world: World) -> None:
 def test_reads_wait_for_a_prefetch(world: World) -> None:
     """They do not ask a second time."""
     with world.source.gate("db") as gate:
-        threads = world.store.prefetch([Prefetch(DB)])
+        threads = world.store.prefetch([DB])
         gate.wait_for_arrival()
         readers = [world.start(DB) for _ in range(4)]
     assert [("v1", MISS)] * 4 == [told(reader.answer()) for reader in readers]
@@ -286,7 +286,7 @@ def test_reads_wait_for_a_prefetch(world: World) -> None:
 def test_a_stamp_that_arrives_during_a_prefetch_is_not_lost(world: World) -> None:
     """What it outdates is not held, and not given to who comes later."""
     with world.source.gate("db") as gate:
-        world.store.prefetch([Prefetch(DB)])
+        world.store.prefetch([DB])
         gate.wait_for_arrival()
         early = world.start(DB)
         world.store.apply(edition(1, V2))
@@ -305,7 +305,7 @@ def test_what_a_batch_brought_does_not_wait_for_what_it_left_out(
     world.source.left_out = {DB}
     with world.source.gate("db"), world.source.gate("db") as single:
         world.source._gates["db"][0].open()  # the batch passes
-        threads = world.store.prefetch([Prefetch(DB), Prefetch(Query.secret("other"))])
+        threads = world.store.prefetch([DB, Query.secret("other")])
         single.wait_for_arrival()
         assert ("v7", HIT) == told(world.store.get(Query.secret("other")))
         waiting = world.start(DB)

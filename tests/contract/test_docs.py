@@ -1,4 +1,4 @@
-"""What the README says is what the code does, and what was measured."""
+"""What the pages say is what the code does."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import report
 from extension.config import MAX_CONFIG_CHARACTERS, VARIABLES, load
 from rotaware.settings import LATER
 from tests.support.stand_in import ACCOUNT, REGION, reading_policy
@@ -69,11 +70,20 @@ def test_the_page_names_what_is_refused() -> None:
     assert f"{MAX_CONFIG_CHARACTERS:,}" in text
 
 
-def test_the_readme_shows_what_was_measured() -> None:
-    """Its figures are those that the last ``make bench`` wrote."""
-    results = (ROOT / "benchmarks/results/results.md").read_text(encoding="utf-8")
+def test_make_bench_finds_its_place_in_the_readme(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It replaces the figures, once, and nothing else of the page."""
+    page = README.read_text(encoding="utf-8")
+    start = page.index("| what | rotaware | peer |")
+    figures = page[start : page.index("<!--", start)]
+    copy = tmp_path / "README.md"
+    copy.write_text(page, encoding="utf-8")
+    monkeypatch.setattr(report, "README", copy)
 
-    assert results.strip() in README.read_text(encoding="utf-8")
+    report.write_into_readme("measured anew\n")
+
+    assert page.replace(figures, "measured anew\n") == copy.read_text(encoding="utf-8")
 
 
 def test_the_policy_shown_is_the_one_that_is_tested() -> None:

@@ -103,12 +103,11 @@ def shape(value: object) -> object:
     ("level", "message", "fields"),
     [
         ("info", "plain", {}),
-        ("debug", "plain", {}),
         ("warning", "plain", {}),
         ("error", "with fields", {"b": [1, {"c": None}], "a": "\u00e9", "none": None}),
         ("error", "with text", {"exception": "told"}),
     ],
-    ids=["info", "debug", "warning", "fields", "text"],
+    ids=["info", "warning", "fields", "text"],
 )
 def test_lines_are_equal(level: str, message: str, fields: dict[str, Any]) -> None:
     """Same keys in the same order, same values or formats, same separators."""

@@ -164,7 +164,7 @@ def _sent_by_rotaware(
     call: tuple[str, str, dict[str, Any]],
 ) -> _Sent:
     client = AwsClient.from_environ(
-        environ, clock=ManualClock(moment), random=lambda: 0.0
+        environ, clock=ManualClock(moment), random=lambda: 0.0, max_connections=1
     )
     service, operation, request = call
     client.call(service, operation, _on_the_wire(request))
@@ -439,6 +439,7 @@ def test_answers_are_those_of_boto3() -> None:
             },
             clock=SystemClock(),
             random=random.random,
+            max_connections=1,
         )
 
         for operation, request in (

@@ -13,9 +13,9 @@ import pytest
 from ministack.services.eventbridge import _test_event_pattern
 
 from invalidator.decide import TOUCHING, Touched, decide
+from rotaware.publish import MAX_BATCH
 from rotaware.settings import Settings
 from rotaware.sheet import Sheet, encode
-from rotaware.stamps import MAX_BATCH
 from tests.support.deployment import TEMPLATE, transformed
 from tests.support.events import (
     Event,

@@ -132,6 +132,27 @@ def test_from_start_to_shutdown(
     assert calls == sorted(sandbox.aws.calls)
 
 
+def test_a_ttl_of_its_own_counts_without_a_prefetch(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """What the config file says of a secret holds however it is fetched."""
+    (tmp_path / "config.yaml").write_text("secrets: [{id: db, ttl: 60}]")
+    sandbox.environ["ROTAWARE_PREFETCH"] = "off"
+
+    def function() -> None:
+        sandbox.api.wait_for_next()
+        sandbox.status("/v1/db")
+
+        cached = read(sandbox.port, "/v1/db", {"X-Vault-Token": TOKEN})
+
+        assert cached.cache_status.startswith("rotaware; hit; ttl=")
+        assert int(cached.cache_status.rpartition("=")[2]) < 60
+
+        sandbox.api.shut_down()
+
+    assert 0 == sandbox.main(function)
+
+
 def test_what_the_first_look_doubts_is_fetched_again_by_one_call(
     sandbox: Sandbox,
 ) -> None:

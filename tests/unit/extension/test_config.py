@@ -91,9 +91,39 @@ def test_the_community_forms_take_the_cache_timeout() -> None:
     }
 
 
-def test_a_foreign_cache_timeout_is_nobodys_business() -> None:
+@pytest.mark.parametrize(
+    ("environ", "ttl_seconds"),
+    [
+        ({}, 600.0),
+        ({"CACHE_TIMEOUT": "10"}, 600.0),
+        ({"CACHE_TIMEOUT": "0"}, 0.0),
+        ({"CACHE_TIMEOUT": "0.5"}, 30.0),
+    ],
+)
+def test_the_cache_timeout_is_in_minutes(
+    environ: dict[str, str], ttl_seconds: float
+) -> None:
+    """Ten of them, where it is not set."""
+    ((_, ttl, _),) = load(environ, file_of("SecretManagers: [{secrets: [a]}]")).prefetch
+
+    assert ttl_seconds == ttl
+
+
+@pytest.mark.parametrize("text", [None, "secrets: [a]"])
+def test_a_foreign_cache_timeout_is_nobodys_business(text: str | None) -> None:
     """Where no community form is used, ``CACHE_TIMEOUT`` may be the function's own."""
-    assert load({"CACHE_TIMEOUT": "30s"}, file_of("secrets: [a]")).prefetch
+    assert load({"CACHE_TIMEOUT": "30s"}, file_of(text))
+
+
+@pytest.mark.parametrize("minutes", ["30s", ""])
+def test_a_wrong_cache_timeout_is_told_once(minutes: str) -> None:
+    """However many lists there are whose secrets would live as long."""
+    (problem,) = problems(
+        {"CACHE_TIMEOUT": minutes},
+        "SecretManagers: [{secrets: [a]}]\nCacheManager: [{secrets: [b]}]",
+    )
+
+    assert problem.startswith(f"CACHE_TIMEOUT: {minutes!r} is not a number; use minute")
 
 
 @pytest.mark.parametrize("text", ["hunter2!", "", "a:b"])
@@ -113,11 +143,10 @@ def test_problems_of_variables_and_file_come_together() -> None:
         "secrets: [{id: a, ttl: x}]\nCacheManager: [{secrets: [b]}]",
     )
 
-    assert ["SECRETS_MANAGER_TTL", "SECRET_X", PATH, PATH] == [
+    assert ["SECRETS_MANAGER_TTL", "SECRET_X", "CACHE_TIMEOUT", PATH] == [
         problem.partition(": ")[0] for problem in found
     ]
-    assert "secrets[0].ttl (line 1): 'x' is not a number" in found[2]
-    assert "variable CACHE_TIMEOUT: 'soon' is not a number; use minutes" in found[3]
+    assert "secrets[0].ttl (line 1): 'x' is not a number" in found[3]
 
 
 def test_a_file_at_no_usable_path_is_not_looked_for() -> None:

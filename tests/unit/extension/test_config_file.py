@@ -28,16 +28,21 @@ def loader(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
-def listed(text: str, cache_timeout: str | None = None) -> list[Prefetch]:
+def ttl_seconds() -> float:
+    """Of what the community forms list."""
+    return 600.0
+
+
+def listed(text: str) -> list[Prefetch]:
     """What a faultless file lists."""
-    found, faults = entries(text, cache_timeout)
+    found, faults = entries(text, ttl_seconds)
     assert [] == faults
     return found
 
 
 def faults(text: str) -> list[str]:
     """What is wrong with a file."""
-    return entries(text, None)[1]
+    return entries(text, ttl_seconds)[1]
 
 
 @pytest.mark.parametrize(
@@ -158,30 +163,30 @@ def test_it_refuses(text: str, fault: str) -> None:
 
 def test_every_fault_is_reported() -> None:
     """One wrong item hides neither the next one nor a sound one."""
-    found, wrong = entries("secrets: [a b, c, {id: d, ttl: x, y: 1}]", None)
+    found, wrong = entries("secrets: [a b, c, {id: d, ttl: x, y: 1}]", ttl_seconds)
 
     assert [Query.secret("c")] == [entry.query for entry in found]
     assert 3 == len(wrong)
 
 
 @pytest.mark.parametrize(
-    ("cache_timeout", "ttl_seconds"),
-    [(None, 600.0), ("", 600.0), ("1", 60.0), ("0", 0.0), ("0.5", 30.0)],
+    ("text", "asked"),
+    [
+        ("", 0),
+        ("secrets: [a]", 0),
+        ("CacheManager: [{secrets: [a]}]", 1),
+        ("SecretManagers: [{secrets: [a]}]\nCacheManager: [{secrets: [b]}]", 1),
+    ],
 )
-def test_the_cache_timeout_is_in_minutes(
-    cache_timeout: str | None, ttl_seconds: float
+def test_the_ttl_of_the_community_forms_is_asked_for_once(
+    text: str, asked: int
 ) -> None:
-    """The community forms live for CACHE_TIMEOUT minutes, ten without it."""
-    ((_, ttl, _),) = listed("CacheManager: [{secrets: [a]}]", cache_timeout)
+    """Only where there is such a form: the variable may be the function's own."""
+    asking: list[None] = []
 
-    assert ttl_seconds == ttl
+    entries(text, lambda: asking.append(None))
 
-
-def test_a_wrong_cache_timeout_is_told_where_it_is_used() -> None:
-    """Only the community forms take the variable, so only they complain of it."""
-    _, (fault,) = entries("CacheManager: [{secrets: [a]}]", "30s")
-
-    assert fault.startswith("the variable CACHE_TIMEOUT: '30s' is not a number; use m")
+    assert asked == len(asking)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +216,7 @@ def test_the_text_is_not_quoted(text: str) -> None:
 @given(st.text() | st.text("[]{}:-,&*!|>'\"%#?@ \n\tab~01", max_size=60))
 def test_any_text_is_read_or_refused(text: str) -> None:
     """Whatever the text, there are entries or faults, and no other exception."""
-    found, wrong = entries(text, None)
+    found, wrong = entries(text, ttl_seconds)
 
     assert all(isinstance(fault, str) for fault in wrong)
     assert all(entry.query.id for entry in found)
@@ -231,7 +236,7 @@ KEYS = ["secrets", "parameters", "SecretManagers", "id", "ttl", "stage", "versio
 )
 def test_any_structure_is_read_or_refused(structure: object) -> None:
     """Whatever a well-formed file holds, there are entries or faults."""
-    found, wrong = entries(json.dumps(structure), None)
+    found, wrong = entries(json.dumps(structure), ttl_seconds)
 
     assert len({entry.query for entry in found}) == len(found)
     assert all(isinstance(fault, str) for fault in wrong)

@@ -125,7 +125,7 @@ class World:
         self.aws = Aws()
         self.home = Home()
         self.output = io.StringIO()
-        self.tokens = [TOKEN]
+        self.token = TOKEN
         log = Logger(service="test", level="INFO", stream=self.output, clock=self.clock)
         ttls = dict.fromkeys((SECRETS_MANAGER, PARAMETER_STORE), TTL_SECONDS)
         self.store = Store(self.aws, Cache(cache_size, 3600.0), ttls, self.clock, log)
@@ -141,7 +141,7 @@ class World:
         self.endpoint = Endpoint(
             self.store,
             self.checker,
-            lambda: tuple(self.tokens),
+            lambda: self.token,
             self.clock,
             token_changes=token_changes,
         )
@@ -453,7 +453,7 @@ def test_tokens_that_change_are_asked_for_by_a_worker() -> None:
     assert ["worker"] * 3 == [world.ask(read("db")).made for _ in range(3)]
     assert "rotaware; hit; ttl=10" == world.ask(read("db")).cache_status
 
-    world.tokens = ["another"]
+    world.token = "another"
 
     assert 403 == world.ask(read("db")).status
 
@@ -548,10 +548,10 @@ def test_without_a_cache_each_read_is_a_miss() -> None:
 def test_an_unforeseen_error_is_left_to_the_server() -> None:
     """It alone answers and logs it, in one place for all."""
 
-    def broken_tokens() -> tuple[str, ...]:
+    def broken_token() -> str | None:
         raise ZeroDivisionError
 
     world = World()
-    endpoint = Endpoint(world.store, world.checker, broken_tokens, world.clock)
+    endpoint = Endpoint(world.store, world.checker, broken_token, world.clock)
     with pytest.raises(ZeroDivisionError):
         endpoint.answer(parse_head(read("db")[:-4]))

@@ -30,7 +30,7 @@ from rotaware.log import Logger
 from tests.support.clock import EPOCH, ManualClock
 
 REFUSED = ExtensionsApiError("/event/next", 500, "scripted")
-INVOKED = Invoke(0, "r-1", "Root=1-a;Sampled=1")
+INVOKED = Invoke("Root=1-a;Sampled=1")
 ENDED = Shutdown(int(EPOCH * 1000) + 2000, "spindown")
 
 
@@ -131,7 +131,7 @@ def test_lines_know_their_invocation() -> None:
     assert world.log.cold_start
     assert "1-a" == world.log.xray_trace_id
 
-    world = World(INVOKED, Invoke(0, "r-2", None), ENDED)
+    world = World(INVOKED, Invoke(None), ENDED)
     world.follow()
 
     assert world.log.cold_start is False

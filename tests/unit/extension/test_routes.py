@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,9 +11,6 @@ from extension.http1 import Request, parse_head
 from extension.routes import Ask, route
 from rotaware.errors import RequestError, SettingsError
 from rotaware.secret import Query
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 TOKEN = "canary-token"
 HEADERS = {"host": "localhost:2773", "x-aws-parameters-secrets-token": TOKEN}
@@ -30,7 +25,7 @@ def asked(
     request = Request(
         method, path, query, HEADERS if headers is None else headers, keep_alive=True
     )
-    return route(request, lambda: (TOKEN,))
+    return route(request, lambda: TOKEN)
 
 
 def refused(
@@ -83,7 +78,7 @@ PARAMETER = Query.parameter("/app/url")
             Ask(PARAMETER._replace(decrypt=True)),
         ),
         (
-            "/systemsmanager/parameters/get?version=3&label=blue&name=/app/url",
+            "/systemsmanager/parameters/get?version=003&label=blue&name=/app/url",
             Ask(PARAMETER._replace(version="3")),
         ),
         (
@@ -146,6 +141,7 @@ def test_booleans(text: str, *, expected: bool) -> None:
         ("/systemsmanager/parameters/get?label=a", 400, "name"),
         ("/systemsmanager/parameters/get?name=a&version=", 400, "version"),
         ("/systemsmanager/parameters/get?name=a&version=-1", 400, "version"),
+        ("/systemsmanager/parameters/get?name=a&version=0", 400, "version"),
         ("/systemsmanager/parameters/get?name=a&version=latest", 400, "version"),
         ("/systemsmanager/parameters/get?name=a&version=%C2%B2", 400, "version"),
         ("/systemsmanager/parameters/get?name=a&withDecryption=on", 400, "Decryption"),
@@ -205,13 +201,13 @@ def test_without_a_valid_token_nobody_is_let_in() -> None:
     """Where the token is not known, an empty one does not do."""
     request = Request("GET", "/v1/a", "", {"x-vault-token": ""}, keep_alive=True)
     with pytest.raises(RequestError) as refusal:
-        route(request, tuple)
+        route(request, lambda: None)
 
     assert 403 == refusal.value.status
 
 
 def test_tokens_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All given tokens are compared with all valid ones, by ``compare_digest``."""
+    """All given tokens are compared, by ``compare_digest``."""
     compared: list[tuple[bytes, bytes]] = []
 
     def compare(one: bytes, other: bytes) -> bool:
@@ -222,14 +218,14 @@ def test_tokens_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -
     headers = {"x-aws-parameters-secrets-token": "a", "x-vault-token": "b"}
     request = Request("GET", "/v1/app/db", "", headers, keep_alive=True)
 
-    assert Ask(SECRET) == route(request, lambda: ("a", "c"))
-    assert [(b"a", b"a"), (b"a", b"c"), (b"b", b"a"), (b"b", b"c")] == compared
+    assert Ask(SECRET) == route(request, lambda: "a")
+    assert [(b"a", b"a"), (b"b", b"a")] == compared
 
 
 def test_the_token_is_looked_up_only_when_it_is_needed() -> None:
     """A ping, or a request without token, does not disturb its provider."""
 
-    def provider() -> Iterable[str]:
+    def provider() -> str | None:
         raise SettingsError(["asked"])
 
     ping = Request("GET", "/ping", "", {}, keep_alive=True)
@@ -317,7 +313,7 @@ def test_any_target_is_asked_or_refused(target: str) -> None:
     path, _, query = target.partition("?")
     request = Request("GET", path, query, HEADERS, keep_alive=True)
     try:
-        ask = route(request, lambda: (TOKEN,))
+        ask = route(request, lambda: TOKEN)
     except RequestError as refusal:
         status = refusal.status
     else:
@@ -339,5 +335,5 @@ def test_any_name_survives_the_way(name: str, others: list[str]) -> None:
     request = parse_head(f"{head}X-Vault-Token: {TOKEN}".encode())
 
     assert Ask(Query.secret(name, "v", "s"), refresh=True, instead_of="i") == route(
-        request, lambda: (TOKEN,)
+        request, lambda: TOKEN
     )

@@ -119,6 +119,8 @@ def test_clients_are_made_once_a_service(aws: Scripted) -> None:
         (403, "UnrecognizedClientException", AwsError),
         (400, "ThrottlingException", AwsThrottledError),
         (400, "TooManyUpdates", AwsThrottledError),
+        (429, "Anything", AwsThrottledError),
+        (400, "RequestTimeout", AwsUnavailableError),
         (500, "InternalServiceError", AwsUnavailableError),
         (503, "ServiceUnavailable", AwsUnavailableError),
     ],

@@ -44,7 +44,7 @@ def answer(status: int, document: object) -> Response:
     [
         (400, "ResourceNotFoundException", AwsError, "ResourceNotFoundException"),
         (400, "AccessDeniedException", AwsError, "AccessDeniedException"),
-        (403, "InvalidToken", AwsError, "InvalidToken"),
+        (403, "AccessDenied", AwsError, "AccessDenied"),
         (400, "ThrottlingException", AwsThrottledError, "ThrottlingException"),
         (
             429,
@@ -52,6 +52,8 @@ def answer(status: int, document: object) -> Response:
             AwsThrottledError,
             "TooManyRequestsException",
         ),
+        (400, "SlowDown", AwsThrottledError, "SlowDown"),
+        (400, "RequestTimeout", AwsUnavailableError, "RequestTimeout"),
         (502, "ConnectionError", AwsUnavailableError, "ConnectionError"),
         (500, "InternalFailure", AwsUnavailableError, "InternalFailure"),
         (504, "TimeoutError", AwsTimeoutError, "TimeoutError"),

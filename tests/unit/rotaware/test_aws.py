@@ -54,7 +54,10 @@ class Caller:
         self.clock = ManualClock()
         self.luck = 0.5
         self.client = AwsClient.from_environ(
-            server.environ(**environ), clock=self.clock, random=lambda: self.luck
+            server.environ(**environ),
+            clock=self.clock,
+            random=lambda: self.luck,
+            max_connections=3,
         )
 
     def call(self, timeout_seconds: float | None = None) -> dict[str, Any]:
@@ -170,9 +173,9 @@ def test_who_retries_himself_gets_one_attempt(
     with pytest.raises(AwsUnavailableError):
         once.call("ssm", "GetParameter", {"Name": "/sheet"})
 
-    assert len(server.requests) == 1
+    (request,) = server.requests
+    assert request.headers["x-amz-security-token"] == "canary-session-token"
     assert caller.clock.naps == []
-    assert once.credentials is caller.client.credentials
 
 
 def test_a_client_with_one_attempt_shares_the_connections(
@@ -485,7 +488,10 @@ def test_the_region_comes_from_the_environment(region: str) -> None:
     keys = {"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "S"}
 
     client: Any = AwsClient.from_environ(
-        {region: "eu-north-1", **keys}, clock=ManualClock(), random=lambda: 0.0
+        {region: "eu-north-1", **keys},
+        clock=ManualClock(),
+        random=lambda: 0.0,
+        max_connections=1,
     )
 
     hosts = [service.endpoint.host for service in client._services.values()]
@@ -508,9 +514,10 @@ def test_every_problem_is_reported_at_once() -> None:
             },
             clock=ManualClock(),
             random=lambda: 0.0,
+            max_connections=1,
         )
 
-    assert [problem.split(" ")[0] for problem in caught.value.problems] == [
+    assert [problem.partition(": ")[0] for problem in caught.value.problems] == [
         "AWS_ENDPOINT_URL",
         "AWS_ENDPOINT_URL_KMS",
         "AWS_CA_BUNDLE",
@@ -520,11 +527,12 @@ def test_every_problem_is_reported_at_once() -> None:
 
 def test_the_region_is_required() -> None:
     """Without it there is no endpoint and no signature."""
-    with pytest.raises(SettingsError, match=r"^AWS_REGION is not set"):
+    with pytest.raises(SettingsError, match=r"^AWS_REGION: is not set; set"):
         AwsClient.from_environ(
             {"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "S"},
             clock=ManualClock(),
             random=lambda: 0.0,
+            max_connections=1,
         )
 
 
@@ -536,7 +544,8 @@ def test_the_client_imports_little() -> None:
         "from rotaware.aws import AwsClient;"
         "from rotaware.clock import SystemClock;"
         "AwsClient.from_environ({'AWS_REGION': 'r', 'AWS_ACCESS_KEY_ID': 'a',"
-        " 'AWS_SECRET_ACCESS_KEY': 's'}, clock=SystemClock(), random=float);"
+        " 'AWS_SECRET_ACCESS_KEY': 's'}, clock=SystemClock(), random=float,"
+        " max_connections=1);"
         f"print([name for name in {dear} if name in sys.modules])"
     )
 

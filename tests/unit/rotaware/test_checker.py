@@ -145,10 +145,8 @@ class TestInterval:
 
         assert [READ] == environment.store.calls
         assert [1] == environment.applied
-        assert (1, 0) == (
-            environment.checker.checks,
-            environment.checker.failed_checks,
-        )
+        assert 1 == environment.checker.checks
+        assert 0 == environment.checker.failed_checks
 
     @pytest.mark.parametrize(("seconds", "checks"), [(4.99, 1), (5.0, 2), (5.01, 2)])
     def test_a_check_is_due_when_the_interval_is_over(
@@ -161,7 +159,7 @@ class TestInterval:
         due = environment.checker.seconds_until_due()
         environment.checker.ensure_checked()
 
-        assert checks == environment.checker.checks
+        assert checks == environment.store.count("GetParameter")
         assert pytest.approx(max(0.0, 5.0 - seconds)) == due
 
     def test_age_counts_from_the_beginning_of_a_check(self) -> None:
@@ -205,7 +203,7 @@ class TestInterval:
 
         assert 0.0 == environment.checker.seconds_until_due()
         environment.checker.ensure_checked()
-        assert 2 == environment.checker.checks
+        assert 2 == environment.store.count("GetParameter")
 
     def test_an_invocation_is_content_with_a_young_check(self) -> None:
         """With an interval, INVOKE checks only when that is over."""
@@ -215,7 +213,7 @@ class TestInterval:
         environment.clock.tick(4.0)
         environment.checker.invocation_began()
 
-        assert 1 == environment.checker.checks
+        assert 1 == environment.store.count("GetParameter")
 
     def test_the_first_check_is_due(self) -> None:
         """Nothing has been checked yet, whatever the interval is."""
@@ -236,7 +234,7 @@ class TestInterval:
         checker.invocation_began()
 
         assert float("inf") == checker.seconds_until_due()
-        assert 0 == checker.checks
+        assert 0 == checker.failed_checks
 
 
 class TestOncePerInvocation:
@@ -249,7 +247,7 @@ class TestOncePerInvocation:
         environment.clock.tick(900.0)
         environment.checker.ensure_checked()
 
-        assert 1 == environment.checker.checks
+        assert 1 == environment.store.count("GetParameter")
         assert float("inf") == environment.checker.seconds_until_due()
 
     def test_every_invocation_checks_anew(self) -> None:
@@ -259,7 +257,7 @@ class TestOncePerInvocation:
             environment.checker.invocation_began()
             environment.checker.invocation_ended()
 
-        assert 3 == environment.checker.checks
+        assert 3 == environment.store.count("GetParameter")
 
     def test_a_read_between_invocations_checks(self) -> None:
         """While /event/next waits, a read may be the sign of the next invocation."""
@@ -269,7 +267,7 @@ class TestOncePerInvocation:
 
         assert 0.0 == environment.checker.seconds_until_due()
         environment.checker.ensure_checked()
-        assert 2 == environment.checker.checks
+        assert 2 == environment.store.count("GetParameter")
         assert 0.0 == environment.checker.seconds_until_due()
 
     def test_a_check_before_invoke_does_not_count(self) -> None:
@@ -278,7 +276,7 @@ class TestOncePerInvocation:
         environment.checker.ensure_checked()
         environment.checker.invocation_began()
 
-        assert 2 == environment.checker.checks
+        assert 2 == environment.store.count("GetParameter")
 
     @pytest.mark.parametrize("wall", [-3600.0, 0.0, 3600.0])
     def test_clocks_do_not_count(self, wall: float) -> None:
@@ -288,7 +286,7 @@ class TestOncePerInvocation:
         environment.clock.step(wall=wall)
         environment.checker.ensure_checked()
 
-        assert 1 == environment.checker.checks
+        assert 1 == environment.store.count("GetParameter")
 
     def test_a_read_that_overtakes_invoke_waits_for_a_check(self) -> None:
         """It does not go on before a sheet is applied that was read after it came."""
@@ -317,7 +315,7 @@ class TestOncePerInvocation:
         gate.open()
         join(first, second)
 
-        assert 2 == environment.checker.checks
+        assert 2 == environment.store.count("GetParameter")
 
     def test_a_check_under_way_is_not_enough_for_invoke(self) -> None:
         """INVOKE waits for it, and makes another one."""
@@ -330,7 +328,7 @@ class TestOncePerInvocation:
         gate.open()
         join(read, invoke)
 
-        assert 2 == environment.checker.checks
+        assert 2 == environment.store.count("GetParameter")
         assert float("inf") == environment.checker.seconds_until_due()
 
     def test_readers_that_overtake_invoke_share_the_next_check(self) -> None:
@@ -344,7 +342,7 @@ class TestOncePerInvocation:
         gate.open()
         join(first, *others)
 
-        assert 2 == environment.checker.checks
+        assert 2 == environment.store.count("GetParameter")
 
     def test_the_check_of_invoke_is_enough_for_an_earlier_read(self) -> None:
         """A check that began after a read came will do, whoever made it."""
@@ -364,7 +362,7 @@ class TestOncePerInvocation:
         invoked.open()
         join(first, second, invoke)
 
-        assert 2 == environment.checker.checks
+        assert 2 == environment.store.count("GetParameter")
 
     def test_reads_wait_for_the_check_of_invoke(self) -> None:
         """Sixty-four readers in an invocation: one check."""
@@ -378,7 +376,7 @@ class TestOncePerInvocation:
         assert 0.0 == environment.checker.seconds_until_due()
         gate.open()
         join(invoke, *reads)
-        assert 1 == environment.checker.checks
+        assert 1 == environment.store.count("GetParameter")
 
     def test_what_was_said_before_is_over_with_the_invocation(self) -> None:
         """The epoch grows when an invocation begins, and when it ends."""
@@ -389,6 +387,19 @@ class TestOncePerInvocation:
             epochs.append(checker.epoch)
 
         assert sorted(set(epochs)) == epochs
+
+    def test_what_was_said_before_is_over_with_the_next_check(self) -> None:
+        """The epoch grows when a check begins, not only when it is done."""
+        environment = Environment()
+        epoch = environment.checker.epoch
+        gate = environment.hold()
+        check = environment.later()
+        gate.wait_for_arrival()
+
+        assert epoch + 1 == environment.checker.epoch
+        gate.open()
+        join(check)
+        assert epoch + 1 == environment.checker.epoch
 
 
 class TestWaiting:
@@ -441,7 +452,7 @@ class TestWaiting:
         slower.open()
         join(first, *others)
 
-        assert 2 == environment.checker.checks
+        assert 2 == environment.store.count("GetParameter")
 
     def test_a_reader_in_time_does_not_wait(self) -> None:
         """Who is content with the last check passes by the one under way."""
@@ -517,7 +528,7 @@ class TestFailure:
 
         assert ("WARNING", state) == (line["level"], line["sheet"])
         assert (3, 3) == (
-            environment.checker.checks,
+            environment.store.count("GetParameter"),
             environment.checker.failed_checks,
         )
         assert [] == environment.applied
@@ -608,12 +619,12 @@ class TestFailure:
         environment.checker.invocation_began()
         environment.checker.invocation_ended()
 
-        assert 1 == environment.checker.checks
+        assert 1 == environment.store.count("GetParameter")
         environment.clock.tick(1.0)
         for _ in range(3):
             environment.checker.invocation_began()
             environment.checker.invocation_ended()
-        assert 4 == environment.checker.checks
+        assert 4 == environment.store.count("GetParameter")
 
     def test_jitter_shortens_a_longer_interval_too(self) -> None:
         """So throttled environments do not come back together."""

@@ -344,10 +344,10 @@ def test_a_read_ends_in_time(connect: Any) -> None:
 
 def test_a_refused_token_is_an_error_that_does_not_show_it(connect: Any) -> None:
     """A wrong token that cannot be renewed is not tried twice, nor quoted."""
-    refused = {"__type": "InvalidToken", "message": "wrong token"}
+    refused = {"__type": "AccessDenied", "message": "wrong token"}
     client, port = connect(lambda _: Answer(403, refused), AWS_SESSION_TOKEN=CANARY)
 
-    with pytest.raises(AwsError, match=r"^InvalidToken: wrong token$") as raised:
+    with pytest.raises(AwsError, match=r"^AccessDenied: wrong token$") as raised:
         client.get_secret("a")
     assert 1 == len(port.asked)
     assert CANARY not in repr(raised.value)
@@ -362,7 +362,7 @@ def test_a_refused_token_is_renewed_once(connect: Any, tmp_path: Any) -> None:
         if asked.headers["x-aws-parameters-secrets-token"] == "new":
             return secrets(asked)
         file.write_text("new\n")
-        return Answer(403, {"__type": "InvalidToken", "message": "wrong token"})
+        return Answer(403, {"__type": "AccessDenied", "message": "wrong token"})
 
     client, port = connect(respond, AWS_SESSION_TOKEN="", ROTAWARE_TOKEN_FILE=str(file))
 

@@ -165,13 +165,13 @@ def test_half_or_broken_keys_are_a_bad_setting(environ: dict[str, str]) -> None:
     (problem,) = caught.value.problems
     assert (
         problem == "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN:"
-        " a key or token is empty or not plain text"
+        " a key or token is empty or not plain text; set them as Lambda does"
     )
 
 
 def test_no_credentials_are_a_bad_setting() -> None:
     """The problem says which variables would do."""
-    with pytest.raises(SettingsError, match=r"AWS_ACCESS_KEY_ID.*FULL_URI"):
+    with pytest.raises(SettingsError, match=r"^AWS_ACCESS_KEY_ID: .*FULL_URI; set "):
         _from({})
 
 
@@ -205,15 +205,15 @@ def test_near_hosts_may_be_asked_over_http(url: str) -> None:
 )
 def test_far_hosts_may_not_be_asked_over_http(url: str) -> None:
     """Else whoever sets a variable could have the token sent anywhere."""
-    with pytest.raises(SettingsError, match=r"_FULL_URI names a far host"):
+    with pytest.raises(SettingsError, match=r"_FULL_URI: names a far host; over"):
         _from({"AWS_CONTAINER_CREDENTIALS_FULL_URI": url})
 
 
 def test_a_container_uri_must_be_a_url() -> None:
     """The problem names the variable that holds it."""
-    with pytest.raises(SettingsError, match=r"^AWS_CONTAINER.*RELATIVE_URI is no URL"):
+    with pytest.raises(SettingsError, match=r"^AWS_CONTAINER.*RELATIVE_URI: is no URL"):
         _from({"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/a b"})
-    with pytest.raises(SettingsError, match=r"^AWS_CONTAINER.*FULL_URI is no URL"):
+    with pytest.raises(SettingsError, match=r"^AWS_CONTAINER.*FULL_URI: is no URL"):
         _from({"AWS_CONTAINER_CREDENTIALS_FULL_URI": "localhost"})
 
 
@@ -295,6 +295,7 @@ def test_a_token_that_is_no_header_value_is_not_sent(
 
     assert caught.value.code == "CredentialsUnavailable"
     assert "canary" not in str(caught.value)
+    assert str(file) not in str(caught.value)
     assert server.requests == []
 
 

@@ -13,6 +13,7 @@ from rotaware.errors import (
     RotawareError,
     SettingsError,
     SheetError,
+    aws_error,
 )
 
 
@@ -71,3 +72,34 @@ def test_what_may_pass_can_be_told_from_what_was_refused(
     assert kinds == [
         kind for kind in (AwsError, AwsUnavailableError) if isinstance(error, kind)
     ]
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind"),
+    [
+        ("ResourceNotFoundException", 400, AwsError),
+        ("AccessDeniedException", 403, AwsError),
+        ("LimitExceededException", 400, AwsError),
+        ("Moved", 301, AwsError),
+        ("Anything", 499, AwsError),
+        ("ThrottlingException", 400, AwsThrottledError),
+        ("TooManyRequestsException", 400, AwsThrottledError),
+        ("RequestLimitExceeded", 503, AwsThrottledError),
+        ("TooManyUpdates", 400, AwsThrottledError),
+        ("SlowDown", 503, AwsThrottledError),
+        ("Anything", 429, AwsThrottledError),
+        ("InternalServiceError", 500, AwsUnavailableError),
+        ("ServiceUnavailable", 503, AwsUnavailableError),
+        ("RequestTimeout", 400, AwsUnavailableError),
+        ("Anything", 408, AwsUnavailableError),
+        ("Anything", 504, AwsUnavailableError),
+    ],
+)
+def test_an_answer_of_aws_has_its_kind(
+    code: str, status: int, kind: type[AwsError]
+) -> None:
+    """Refused, to be asked less often, or likely to pass."""
+    error = aws_error(code, "why", status)
+
+    assert kind is type(error)
+    assert (code, "why", status) == (error.code, error.message, error.status)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from rotaware.http1 import (
     Incoming,
     Response,
     encode_request,
+    percent_encoded,
     read_response,
 )
 
@@ -38,6 +40,12 @@ def test_a_request_is_one_piece() -> None:
         encode_request("POST", "/a", [("Host", "h"), ("Content-Length", "2")], b"{}")
         == b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}"
     )
+
+
+@given(st.text())
+def test_percent_encoding_is_the_standard_librarys(text: str) -> None:
+    """Every octet but the unreserved ones is escaped, a slash too."""
+    assert quote(text, safe="") == percent_encoded(text)
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 65536])

@@ -22,17 +22,14 @@ DEFAULTS = Settings(
     secrets_timeout_seconds=None,
     parameters_timeout_seconds=None,
     max_connections=3,
-    namespace="default",
     stamps="/rotaware/default/stamps",
     check_interval_seconds=5.0,
     check_timeout_seconds=0.5,
     stale_if_error_seconds=3600.0,
     prefetch=True,
     config_path="/var/task/config.yaml",
-    token_file=None,
     log_level="INFO",
     service="rotaware",
-    initialization_type="on-demand",
 )
 
 
@@ -66,7 +63,6 @@ def test_nothing_needs_to_be_set() -> None:
             "parameters_timeout_seconds",
             0.001,
         ),
-        ("ROTAWARE_NAMESPACE", "blue", "namespace", "blue"),
         ("ROTAWARE_NAMESPACE", "blue", "stamps", "/rotaware/blue/stamps"),
         ("ROTAWARE_STAMPS", "ssm:///any/name", "stamps", "/any/name"),
         ("ROTAWARE_STAMPS", "off", "stamps", None),
@@ -75,19 +71,13 @@ def test_nothing_needs_to_be_set() -> None:
         ("ROTAWARE_STALE_IF_ERROR", "0", "stale_if_error_seconds", 0.0),
         ("ROTAWARE_PREFETCH", "off", "prefetch", False),
         ("ROTAWARE_CONFIG", "/opt/c.yaml", "config_path", "/opt/c.yaml"),
-        ("ROTAWARE_TOKEN_FILE", "/run/token", "token_file", "/run/token"),
         ("POWERTOOLS_SERVICE_NAME", "billing", "service", "billing"),
         ("POWERTOOLS_SERVICE_NAME", "", "service", "rotaware"),
         ("POWERTOOLS_LOG_LEVEL", "Debug", "log_level", "DEBUG"),
         ("POWERTOOLS_LOG_LEVEL", "", "log_level", "INFO"),
         ("AWS_LAMBDA_LOG_LEVEL", "WARN", "log_level", "WARNING"),
         ("AWS_LAMBDA_LOG_LEVEL", "newly invented", "log_level", "INFO"),
-        (
-            "AWS_LAMBDA_INITIALIZATION_TYPE",
-            "provisioned-concurrency",
-            "initialization_type",
-            "provisioned-concurrency",
-        ),
+        ("AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start", "prefetch", False),
     ],
 )
 def test_each_variable_sets_its_field(
@@ -118,7 +108,7 @@ def test_every_default_is_what_its_text_says(name: str) -> None:
 def test_the_nearest_log_level_wins(
     extension: str | None, controls: str | None, powertools: str, level: str
 ) -> None:
-    """The extension's own level goes before Lambda's, and that before Powertools'."""
+    """The extension's own level wins over Lambda's, and that over Powertools'."""
     given_levels = {
         "PARAMETERS_SECRETS_EXTENSION_LOG_LEVEL": extension,
         "AWS_LAMBDA_LOG_LEVEL": controls,
@@ -129,7 +119,7 @@ def test_the_nearest_log_level_wins(
     assert level == Settings.from_environ(environ).log_level
 
 
-def test_a_named_sheet_goes_before_the_namespace() -> None:
+def test_a_named_sheet_takes_precedence_over_the_namespace() -> None:
     """Where both are set, the sheet is the one that is named."""
     environ = {"ROTAWARE_NAMESPACE": "a", "ROTAWARE_STAMPS": "ssm:///b"}
 
@@ -152,22 +142,17 @@ def test_prefetch_is_off_where_it_would_harm_or_be_lost(
 
 
 @pytest.mark.parametrize(
-    ("kind", "snap_start", "managed"),
+    ("name", "text", "fault"),
     [
-        ("on-demand", False, False),
-        ("snap-start", True, False),
-        ("lambda-managed-instances", False, True),
+        ("ROTAWARE_TOKEN_FILE", "token", "is no absolute path; start it with /"),
+        ("ROTAWARE_NAMESPACE", "a/b", "must be 1 to 128 letters"),
     ],
 )
-def test_the_kind_of_start_is_known(
-    kind: str,
-    snap_start: bool,  # noqa: FBT001  a column of the table
-    managed: bool,  # noqa: FBT001  likewise
-) -> None:
-    """SnapStart and Managed Instances are told from the rest."""
-    settings = Settings.from_environ({"AWS_LAMBDA_INITIALIZATION_TYPE": kind})
+def test_what_is_no_field_is_checked_too(name: str, text: str, fault: str) -> None:
+    """A mistake is told at the start, whoever reads the variable later."""
+    (problem,) = problems({name: text, "ROTAWARE_STAMPS": "ssm:///any/name"})
 
-    assert (snap_start, managed) == (settings.snap_start, settings.managed_instances)
+    assert problem.startswith(f"{name}: {fault}")
 
 
 def test_every_problem_is_reported_at_once() -> None:

@@ -1,130 +1,21 @@
-"""The sheet's home in Parameter Store, and one writer of it at a time.
-
-Several writers at once are in ``tests/concurrency/test_writers.py``.
-"""
+"""The sheet's home in Parameter Store: which calls it makes, what it makes of them."""
 
 from __future__ import annotations
 
-import io
-import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rotaware.errors import (
-    AwsError,
-    AwsThrottledError,
-    AwsTimeoutError,
-    AwsUnavailableError,
-    SheetError,
-)
-from rotaware.log import Logger
-from rotaware.sheet import (
-    MAX_BYTES,
-    Edition,
-    Sheet,
-    Stamp,
-    decode,
-    encode,
-    subject_of,
-    version_digest,
-)
-from rotaware.stamps import (
-    MAX_BATCH,
-    MAX_GAP,
-    MAX_ROUNDS,
-    Published,
-    SsmSheet,
-    publish,
-)
-from tests.support.clock import EPOCH, ManualClock
-from tests.support.parameter_store import Call, ParameterStore, throttled
+from rotaware.errors import AwsError, SheetError
+from rotaware.sheet import Edition, Sheet, Stamp, encode, version_digest
+from rotaware.stamps import SsmSheet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping
 
 NAME = "/rotaware/default/stamps"
-NOW = int(EPOCH)
-BORN = NOW - 1000
-JUDGE = Call("judge", "")
-READ = Call("GetParameter", NAME)
-WRITE = Call("PutParameter", NAME)
-
-
-def stamps(**versions: str) -> dict[str, Stamp]:
-    """Stamps that are as old as the sheet."""
-    return {name: Stamp(version_digest(each), BORN) for name, each in versions.items()}
-
-
-def document(base: int, horizon: int = 0, born: int = BORN, **versions: str) -> str:
-    """A sheet with such stamps, as text."""
-    return encode(Sheet(base, horizon, born, stamps(**versions)))
-
-
-class Account:
-    """Parameter Store, and a judge whose calls are in the same list."""
-
-    def __init__(self, *documents: str) -> None:
-        self.store = ParameterStore()
-        self.clock = ManualClock()
-        self.log = io.StringIO()
-        self.current: dict[str, str] = {"s": "v1"}
-        for each in documents:
-            self.store.put(NAME, each)
-
-    @property
-    def calls(self) -> list[Call]:
-        """What was asked, in order."""
-        return self.store.calls
-
-    @property
-    def last(self) -> Edition:
-        """The sheet as it stands."""
-        version = self.store.version(NAME)
-        return Edition(version, decode(self.store.values(NAME)[version]))
-
-    def says(self) -> dict[str, str]:
-        """The versions that the sheet names, by their digests."""
-        return {name: each.version for name, each in self.last.sheet.stamps.items()}
-
-    def judge(self) -> Mapping[str, str]:
-        """What is current now."""
-        self.calls.append(JUDGE)
-        self.store.before(JUDGE)
-        return dict(self.current)
-
-    def at(self, moments: Mapping[int, Callable[[], None]]) -> None:
-        """Let something happen before the nth call of all, counted from one."""
-        self.store.before = lambda _: moments.get(len(self.calls), lambda: None)()
-
-    def publish(
-        self, random: Callable[[], float] = lambda: 0.5, max_bytes: int = MAX_BYTES
-    ) -> Published:
-        """One event."""
-        log = Logger(service="test", level="INFO", stream=self.log, clock=self.clock)
-        return publish(
-            SsmSheet(self.store, NAME, max_bytes),
-            self.judge,
-            clock=self.clock,
-            random=random,
-            log=log,
-        )
-
-    def overwrite(self, text: str) -> Callable[[], None]:
-        """Somebody else writes, when this is called."""
-        return lambda: self._put(text)
-
-    def _put(self, text: str) -> None:
-        self.store.put(NAME, text)
-
-
-def raises(error: Exception) -> Callable[[], None]:
-    """An answer that is a refusal."""
-
-    def refuse() -> None:
-        raise error
-
-    return refuse
+SHEET = Sheet(6, 0, 1790000000, {"s": Stamp(version_digest("v1"), 1790000000)})
+DOCUMENT = encode(SHEET)
 
 
 class Answers:
@@ -148,408 +39,69 @@ class Answers:
         return self.answer
 
 
-class TestHome:
-    """``SsmSheet``: a call for each reading and each writing."""
-
-    @pytest.mark.parametrize(("generation", "name"), [(None, NAME), (7, f"{NAME}:7")])
-    def test_reading_is_one_call(self, generation: int | None, name: str) -> None:
-        """A read is one GetParameter, of the latest version or of the one asked for."""
-        aws = Answers({"Parameter": {"Version": 7, "Value": document(6, s="v1")}})
-        edition = SsmSheet(aws, NAME).read(generation, timeout_seconds=0.5)
-
-        assert Edition(7, Sheet(6, 0, BORN, stamps(s="v1"))) == edition
-        assert [("ssm", "GetParameter", {"Name": name}, 0.5)] == aws.asked
-
-    @pytest.mark.parametrize("create", [True, False])
-    def test_writing_is_one_call(self, *, create: bool) -> None:
-        """A write is one PutParameter, which overwrites unless it creates."""
-        aws = Answers({"Version": 8, "Tier": "Standard"})
-        sheet = Sheet(7, 0, BORN, stamps(s="v1"))
-        request = {
-            "Name": NAME,
-            "Value": encode(sheet),
-            "Type": "String",
-            "Overwrite": not create,
-        }
-
-        assert 8 == SsmSheet(aws, NAME).write(sheet, create=create)
-        assert [("ssm", "PutParameter", request, None)] == aws.asked
-
-    @pytest.mark.parametrize("code", ["ParameterNotFound", "ParameterVersionNotFound"])
-    def test_what_is_not_there_is_none(self, code: str) -> None:
-        """A parameter, or a version of it, that does not exist is None."""
-        assert SsmSheet(Answers(AwsError(code, "")), NAME).read() is None
-
-    def test_other_refusals_pass_through(self) -> None:
-        """What AWS refuses is the caller's business."""
-        with pytest.raises(AwsError, match="AccessDenied"):
-            SsmSheet(Answers(AwsError("AccessDenied", "no")), NAME).read()
-
-    @pytest.mark.parametrize(
-        "answer",
-        [
-            {},
-            {"Parameter": None},
-            {"Parameter": []},
-            {"Parameter": {}},
-            {"Parameter": {"Version": 1}},
-            {"Parameter": {"Value": document(0)}},
-            {"Parameter": {"Version": None, "Value": document(0)}},
-            {"Parameter": {"Version": "1", "Value": document(0)}},
-            {"Parameter": {"Version": 1, "Value": None}},
-            {"Parameter": {"Version": 1, "Value": 5}},
-            {"Parameter": {"Version": 1, "Value": "canary"}},
-        ],
-    )
-    def test_a_malformed_answer_is_a_sheet_error(self, answer: dict[str, Any]) -> None:
-        """Whatever a 200 holds, reading raises a SheetError, and does not quote it."""
-        with pytest.raises(SheetError) as error:
-            SsmSheet(Answers(answer), NAME).read()
-
-        assert "canary" not in str(error.value)
-
-    @pytest.mark.parametrize("answer", [{}, {"Version": None}, {"Version": "2"}])
-    def test_a_write_without_a_version_is_a_sheet_error(
-        self, answer: dict[str, Any]
-    ) -> None:
-        """Who does not learn the generation cannot go on."""
-        with pytest.raises(SheetError, match="version"):
-            SsmSheet(Answers(answer), NAME).write(Sheet(), create=True)
-
-
-class TestPublish:
-    """``publish``: the sheet says what the judge says, at the least cost."""
-
-    def test_the_first_sheet_is_created(self) -> None:
-        """Without a sheet, one is made, never put over another's."""
-        account = Account()
-
-        assert Published(1, 1) == account.publish()
-        assert Sheet(0, 0, NOW, {"s": Stamp(version_digest("v1"), NOW)}) == (
-            account.last.sheet
-        )
-
-    def test_a_clean_write_costs_four_calls(self) -> None:
-        """Read, judge, write, judge."""
-        account = Account(document(0, s="v0", t="v5"))
-
-        assert Published(1, 2) == account.publish()
-        assert [READ, JUDGE, WRITE, JUDGE] == account.calls
-        assert {"s": version_digest("v1"), "t": version_digest("v5")} == account.says()
-
-    def test_a_duplicate_writes_nothing(self) -> None:
-        """What the sheet already says costs one read and one question."""
-        account = Account(document(0, s="v1"))
-
-        assert Published(0, 1) == account.publish()
-        assert [READ, JUDGE] == account.calls
-        assert not account.log.getvalue()
-
-    @pytest.mark.parametrize("documents", [(), (document(0, t="v1"),)])
-    def test_nothing_to_say_writes_nothing(self, documents: Sequence[str]) -> None:
-        """A judge who knows nothing changes nothing, and makes no empty sheet."""
-        account = Account(*documents)
-        account.current = {}
-
-        assert Published(0, len(documents)) == account.publish()
-        assert [READ, JUDGE] == account.calls
-
-    def test_a_write_is_logged(self) -> None:
-        """The log tells generation, base and how many stamps changed, no names."""
-        account = Account(document(0, s="v0", t="v1"))
-        account.current = {"s": "v1", "t": "v1", "u": "v1"}
-        account.publish()
-        line = json.loads(account.log.getvalue())
-
-        assert (2, 1, 2) == (line["generation"], line["base"], line["stamps"])
-
-    def test_a_batch_is_one_write(self) -> None:
-        """As many subjects as a batch may have fit, and cost what one costs."""
-        account = Account(document(0, t="v0"))
-        account.current = {
-            subject_of(f"arn:aws:ssm:::parameter/{number}"): f"v{number}"
-            for number in range(MAX_BATCH)
-        }
-
-        assert Published(MAX_BATCH, 2) == account.publish()
-        assert [READ, JUDGE, WRITE, JUDGE] == account.calls
-
-    def test_a_rotation_meanwhile_is_stamped_too(self) -> None:
-        """The judge is asked again after the write, until the answer is the same."""
-        account = Account(document(0, s="v0"))
-        account.at({4: lambda: account.current.update(s="v2")})
-
-        assert Published(1, 3) == account.publish()
-        assert {"s": version_digest("v2")} == account.says()
-        assert [READ, JUDGE, WRITE, JUDGE] * 2 == account.calls
-
-    def test_who_overwrites_repairs(self) -> None:
-        """A version that is not the next one has overwritten another: it is merged."""
-        account = Account(document(0, s="v0"))
-        account.at({3: account.overwrite(document(1, s="v0", t="v1"))})
-
-        assert Published(1, 4) == account.publish()
-        assert {"s": version_digest("v1"), "t": version_digest("v1")} == account.says()
-        assert Call("GetParameter", f"{NAME}:2") in account.calls
-        assert 3 == account.last.sheet.base
-
-    def test_a_gap_that_holds_nothing_new_is_left(self) -> None:
-        """Repairing for its own sake would make writers overwrite each other."""
-        account = Account(document(0), document(1, t="v1"), document(1, s="v1", t="v1"))
-
-        assert Published(0, 3) == account.publish()
-        assert 0 == account.store.count("PutParameter")
-
-    def test_somebody_else_creates_the_sheet_first(self) -> None:
-        """Then it is read, like any other."""
-        account = Account()
-        account.at({3: account.overwrite(document(0, t="v1"))})
-
-        assert Published(1, 2) == account.publish()
-        assert {"s", "t"} == account.says().keys()
-
-    def test_the_sheet_is_deleted_meanwhile(self) -> None:
-        """A sheet of a deleted one is born anew as soon as it is written again."""
-        account = Account(*(document(base, s="v0") for base in range(5)))
-        account.at({3: lambda: account.store.delete(NAME)})
-        published = account.publish()
-        moved = account.last
-        account.current = {"t": "v1"}
-        account.publish()
-
-        assert Published(1, 1) == published
-        assert moved.is_moved
-        assert (1, 1, NOW) == account.last.sheet[:3]
-
-    def test_who_overwrites_a_new_sheet_repairs_that_too(self) -> None:
-        """Deleted and made again, while a writer held the old one in his hands."""
-        account = Account(*(document(base, s="v0") for base in range(5)))
-
-        def anew() -> None:
-            account.store.delete(NAME)
-            account.store.put(NAME, document(0, t="v1"))
-
-        account.at({3: anew})
-
-        assert Published(1, 3) == account.publish()
-        assert {"s": version_digest("v1"), "t": version_digest("v1")} == account.says()
-        assert (2, 2, NOW) == account.last.sheet[:3]
-
-
-class TestGaps:
-    """What was overwritten and cannot be read any more counts as forgotten."""
-
-    @pytest.mark.parametrize(
-        ("size", "horizon", "reads"), [(MAX_GAP, 0, MAX_GAP), (MAX_GAP + 1, 19, 0)]
-    )
-    def test_a_long_gap_is_given_up(self, size: int, horizon: int, reads: int) -> None:
-        """A gap is read up to a limit; a longer one not at all."""
-        overwritten = [
-            document(0, 0, BORN, **{f"t{each}": "v1"}) for each in range(size)
-        ]
-        account = Account(document(0), *overwritten, document(1, s="v0"))
-        account.publish()
-
-        assert horizon == account.last.sheet.horizon
-        assert 1 + reads == account.store.count("GetParameter")
-        assert 1 + reads == len(account.says())
-
-    def test_a_version_that_is_gone_raises_the_horizon(self) -> None:
-        """Parameter Store keeps a hundred versions."""
-        account = Account(document(0), document(1, t="v1"), document(1, u="v1"))
-        account.store.forget(NAME, 2)
-        account.publish()
-
-        assert 3 == account.last.sheet.horizon
-        assert {"s", "u"} == account.says().keys()
-
-    @pytest.mark.parametrize("text", ["garbage", '{"format":2}'])
-    def test_a_version_that_is_no_sheet_raises_the_horizon(self, text: str) -> None:
-        """What a stranger, or a newer rotaware, wrote in between is not known."""
-        account = Account(document(0), text, document(1, u="v1"))
-        account.publish()
-
-        assert 3 == account.last.sheet.horizon
-
-    def test_a_gap_that_may_not_be_read_stops_the_writer(self) -> None:
-        """A refusal is not a gap: it is raised, and nothing is written."""
-        account = Account(document(0), document(1, t="v1"), document(1, u="v1"))
-        account.at({3: raises(AwsError("AccessDeniedException", "no"))})
-
-        with pytest.raises(AwsError, match="AccessDenied"):
-            account.publish()
-
-        assert 3 == account.last.generation
-
-
-class TestFullSheets:
-    """A sheet with little room."""
-
-    ROOM = len(document(9, 9, aaaaaaaaaaa="v"))
-
-    def test_what_does_not_fit_is_forgotten(self) -> None:
-        """The home's limit counts, and the horizon tells what was dropped."""
-        account = Account(document(0, t="v1"))
-        account.publish(max_bytes=self.ROOM)
-
-        assert {"s"} == account.says().keys()
-        assert 1 == account.last.sheet.horizon
-
-    @pytest.mark.parametrize(
-        ("documents", "horizon", "version", "writes_again"),
-        [
-            ([document(0, s="v1")], 2, "v1", False),
-            ([document(0, s="v1")], 1, "v1", False),
-            ([document(0, s="v1")], 0, "v1", True),
-            ([document(0, s="v1")], 2, "v2", True),
-            ([document(0, s="v0")], 2, "v1", True),
-            ([document(0), document(0, s="v1")], 3, "v1", True),
-        ],
-        ids=[
-            "it stood",
-            "it stood when the horizon was set",
-            "the horizon does not tell",
-            "the secret has rotated since",
-            "it was never seen standing",
-            "it stood in a sheet with a gap",
-        ],
-    )
-    def test_what_has_stood_and_was_forgotten_is_not_written_again(
-        self,
-        documents: list[str],
-        horizon: int,
-        version: str,
-        *,
-        writes_again: bool,
-    ) -> None:
-        """Whoever looked has seen it, and the horizon tells the others."""
-        account = Account(*documents)
-        account.current = {"s": "v1", "u": "v1"}
-        judgements = iter([1, 2])
-
-        def before(call: Call) -> None:
-            # After the first write u rotates, and another writer pushes s out.
-            if call == JUDGE and next(judgements, 0) == 2:
-                account.current = {"s": version, "u": "v2"}
-                following = account.store.version(NAME)
-                account.store.put(NAME, document(following, horizon, t="v9"))
-
-        account.store.before = before
-        account.publish()
-        expected = {"t": "v9", "u": "v2"} | ({"s": version} if writes_again else {})
-
-        assert {k: version_digest(v) for k, v in expected.items()} == account.says()
-
-    def test_a_sheet_made_anew_has_seen_nothing_stand(self) -> None:
-        """What stood in a deleted sheet is written to the new one."""
-        account = Account(*(document(base, s="v1") for base in range(5)))
-        account.current = {"s": "v1", "u": "v1"}
-
-        def anew() -> None:
-            account.current["u"] = "v2"
-            account.store.delete(NAME)
-            for base in range(9):
-                account.store.put(NAME, document(base, base, NOW - 5, t="v1"))
-
-        account.at({4: anew})
-        account.publish()
-
-        assert {"s", "t", "u"} == account.says().keys()
-
-
-class TestTroubles:
-    """What AWS refuses, for now and for good."""
-
-    @pytest.mark.parametrize("call", [1, 2, 3, 4])
-    def test_throttling_is_waited_out(self, call: int) -> None:
-        """Whichever call is throttled, the writer comes back to it."""
-        account = Account(document(0, s="v0"))
-        account.at({call: raises(throttled("TooManyUpdates"))})
-
-        assert 1 == account.publish().written
-        assert {"s": version_digest("v1")} == account.says()
-        assert 1 == len(account.clock.naps)
-
-    def test_pauses_grow_with_jitter_and_end(self) -> None:
-        """Pauses double up to three seconds, at random below that; then it gives up."""
-        account = Account(document(0, s="v0"))
-        account.store.before = lambda _: raises(throttled())()
-
-        with pytest.raises(AwsUnavailableError, match="too many invalidators") as error:
-            account.publish(random=lambda: 0.5)
-
-        longest = [min(3.0, 0.1 * 2**attempt) for attempt in range(1, MAX_ROUNDS)]
-        assert [0.5 * each for each in longest] == account.clock.naps
-        assert not isinstance(error.value, AwsThrottledError)
-        assert MAX_ROUNDS == account.store.count("GetParameter")
-
-    @pytest.mark.parametrize(
-        "error", [AwsError("AccessDeniedException", "no"), AwsTimeoutError("late")]
-    )
-    @pytest.mark.parametrize("call", [1, 2, 3, 4])
-    def test_any_other_refusal_is_raised(self, call: int, error: AwsError) -> None:
-        """The sender of the event tries again."""
-        account = Account(document(0, s="v0"))
-        account.at({call: raises(error)})
-
-        with pytest.raises(AwsError) as raised:
-            account.publish()
-
-        assert error is raised.value
-        assert not account.clock.naps
-
-    @pytest.mark.parametrize("text", ["a stranger's", "{}", '{"format":2}'])
-    def test_what_is_no_sheet_is_never_overwritten(self, text: str) -> None:
-        """A stranger's parameter, or a newer format, stays as it is."""
-        account = Account(text)
-
-        with pytest.raises(SheetError):
-            account.publish()
-
-        assert {1: text} == account.store.values(NAME)
-        assert [READ] == account.calls
-
-    @pytest.mark.parametrize("times", [1, 2, 5])
-    def test_an_old_copy_is_not_believed(self, times: int) -> None:
-        """Who reads less than he wrote waits a while, and reads once more."""
-        account = Account(document(0, s="v0"))
-        lags = iter([0, *[1] * times, 0])
-        account.store.lag = lambda: next(lags)
-        account.at({4: lambda: account.current.update(s="v2")})
-
-        assert Published(1, 3) == account.publish()
-        assert [
-            READ,
-            JUDGE,
-            WRITE,
-            JUDGE,
-            *[READ] * times,
-            READ,
-            JUDGE,
-            WRITE,
-            JUDGE,
-        ] == (account.calls)
-
-    @pytest.mark.parametrize(
-        ("text", "says"),
-        [
-            (document(0, born=NOW - 5, t="v1"), {"s": "v2", "t": "v1"}),
-            (document(7, s="v0"), {"s": "v2"}),
-        ],
-        ids=["made anew", "put back"],
-    )
-    def test_a_sheet_of_another_birth_is_no_old_copy(
-        self, text: str, says: dict[str, str]
-    ) -> None:
-        """A lower generation is believed when the sheet was deleted meanwhile."""
-        account = Account(*(document(base, s="v0") for base in range(5)))
-
-        def anew() -> None:
-            account.current.update(s="v2")
-            account.store.delete(NAME)
-            account.store.put(NAME, text)
-
-        account.at({4: anew})
-
-        assert Published(1, 2) == account.publish()
-        assert {k: version_digest(v) for k, v in says.items()} == account.says()
+@pytest.mark.parametrize(("generation", "name"), [(None, NAME), (7, f"{NAME}:7")])
+def test_reading_is_one_call(generation: int | None, name: str) -> None:
+    """A read is one GetParameter, of the latest version or of the one asked for."""
+    aws = Answers({"Parameter": {"Version": 7, "Value": DOCUMENT}})
+    edition = SsmSheet(aws, NAME).read(generation, timeout_seconds=0.5)
+
+    assert Edition(7, SHEET) == edition
+    assert [("ssm", "GetParameter", {"Name": name}, 0.5)] == aws.asked
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_writing_is_one_call(*, create: bool) -> None:
+    """A write is one PutParameter, which overwrites unless it creates."""
+    aws = Answers({"Version": 8, "Tier": "Standard"})
+    request = {
+        "Name": NAME,
+        "Value": DOCUMENT,
+        "Type": "String",
+        "Overwrite": not create,
+    }
+
+    assert 8 == SsmSheet(aws, NAME).write(SHEET, create=create)
+    assert [("ssm", "PutParameter", request, None)] == aws.asked
+
+
+@pytest.mark.parametrize("code", ["ParameterNotFound", "ParameterVersionNotFound"])
+def test_what_is_not_there_is_none(code: str) -> None:
+    """A parameter, or a version of it, that does not exist is None."""
+    assert SsmSheet(Answers(AwsError(code, "")), NAME).read() is None
+
+
+def test_other_refusals_pass_through() -> None:
+    """What AWS refuses is the caller's business."""
+    with pytest.raises(AwsError, match="AccessDenied"):
+        SsmSheet(Answers(AwsError("AccessDenied", "no")), NAME).read()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"Parameter": None},
+        {"Parameter": []},
+        {"Parameter": {}},
+        {"Parameter": {"Version": 1}},
+        {"Parameter": {"Value": DOCUMENT}},
+        {"Parameter": {"Version": None, "Value": DOCUMENT}},
+        {"Parameter": {"Version": "1", "Value": DOCUMENT}},
+        {"Parameter": {"Version": 1, "Value": None}},
+        {"Parameter": {"Version": 1, "Value": 5}},
+        {"Parameter": {"Version": 1, "Value": "canary"}},
+    ],
+)
+def test_a_malformed_answer_is_a_sheet_error(answer: dict[str, Any]) -> None:
+    """Whatever a 200 holds, reading raises a SheetError, and does not quote it."""
+    with pytest.raises(SheetError) as error:
+        SsmSheet(Answers(answer), NAME).read()
+
+    assert "canary" not in str(error.value)
+
+
+@pytest.mark.parametrize("answer", [{}, {"Version": None}, {"Version": "2"}])
+def test_a_write_without_a_version_is_a_sheet_error(answer: dict[str, Any]) -> None:
+    """Who does not learn the generation cannot go on."""
+    with pytest.raises(SheetError, match="version"):
+        SsmSheet(Answers(answer), NAME).write(Sheet(), create=True)

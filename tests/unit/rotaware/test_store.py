@@ -627,8 +627,8 @@ def test_a_provisional_value_covers_for_its_source() -> None:
 
 def joined(here: World, *queries: Query, **ttls: float) -> None:
     """Prefetch, and wait."""
-    wanted = [Prefetch(query, ttls.get(query.id)) for query in queries]
-    for thread in here.store.prefetch(wanted):
+    here.store.expect(Prefetch(query, ttls.get(query.id)) for query in queries)
+    for thread in here.store.prefetch(queries):
         thread.join(10)
 
 
@@ -699,7 +699,7 @@ def test_a_prefetch_that_cannot_be_grouped_leaves_no_flight_behind() -> None:
 
     here.source.batches = broken  # type: ignore[method-assign]  # the fault to try
     with pytest.raises(RuntimeError):
-        here.store.prefetch([Prefetch(DB)])
+        here.store.prefetch([DB])
 
     assert ("v1", MISS) == told(here.store.get(DB))
 
@@ -710,7 +710,7 @@ def test_a_prefetch_does_not_ask_for_what_is_in_flight() -> None:
     with here.source.gate("db") as gate:
         reader = here.start(DB)
         gate.wait_for_arrival()
-        assert here.store.prefetch([Prefetch(DB)]) == []
+        assert here.store.prefetch([DB]) == []
     assert ("v1", MISS) == told(reader.answer())
 
 
@@ -996,8 +996,9 @@ def test_what_stood_in_a_variable_never_reaches_the_log() -> None:
     """A function may keep a password in SECRET_KEY; the line names the variable."""
     here = world()
     here.source.now["hunter2"] = AwsError("AccessDeniedException", "no: hunter2", 400)
-    prefetch = Prefetch(Query.secret("hunter2"), variable="SECRET_KEY")
-    for thread in here.store.prefetch([prefetch]):
+    query = Query.secret("hunter2")
+    here.store.expect([Prefetch(query, variable="SECRET_KEY")])
+    for thread in here.store.prefetch([query]):
         thread.join(10)
 
     (line,) = lines(here)
