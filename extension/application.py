@@ -6,7 +6,6 @@ import posix
 import signal
 import sys
 from functools import partial
-from threading import Thread
 from typing import TYPE_CHECKING
 
 from extension.config import MAX_CONFIG_CHARACTERS, load
@@ -29,13 +28,15 @@ from rotaware.tokens import Tokens
 if TYPE_CHECKING:
     import _socket
     from collections.abc import Callable, Mapping
+    from threading import Thread
 
     from extension.config import Config
     from extension.extensions_api import ExtensionsApi
     from rotaware.clock import Clock
     from rotaware.settings import Settings
 
-MAX_WORKERS = 32
+MAX_WORKERS = 128
+"""Threads, started only when so many reads wait at once."""
 PREFETCH_SECONDS = 5.0
 """How long the first event is put off for a prefetch. It goes on after that."""
 
@@ -80,17 +81,13 @@ def run(
     server = HttpServer(listener, endpoint, workers, clock=clock, log=log)
     wanted = [entry.query for entry in config.prefetch if settings.prefetch]
     threads = store.prefetch(wanted)
-    if wanted:
-        # It connects for the first time: no read waits for it longer than usual.
-        first_check = partial(checker.ensure_checked, PREFETCH_SECONDS)
-        threads.append(Thread(target=first_check, daemon=True))
-        threads[-1].start()
     server.start()
     patience = Deadline(clock, PREFETCH_SECONDS)
+    if wanted:
+        checker.ensure_checked(patience.remaining_seconds())
     _join(threads, patience)
-    # What the first look at the sheet put in doubt is fetched again; what is held is
-    # left out, and that is nearly always all.
-    _join(store.prefetch(wanted), patience)
+    # What the first look at the sheet put in doubt is fetched again, by batches.
+    _join(store.prefetch_doubted(), patience)
     log.info("ready", port=settings.port, sheet=settings.stamps)
     signal.signal(signal.SIGTERM, _terminate)
     linger: Callable[[], None] = _do_not_linger
@@ -181,16 +178,22 @@ def _endpoint(
 ) -> Endpoint:
     """What answers, to those who have the token of this environment."""
     tokens = Tokens(environ, clock)
-
-    def valid_token() -> str | None:
-        try:
-            return tokens.current(Deadline(clock, _TOKEN_SECONDS))
-        except RotawareError:
-            return None
-
-    # Only this variable stays what it is; all other tokens are looked up anew.
+    # Only this variable stays what it is.
     changes = not environ.get("AWS_SESSION_TOKEN")
-    return Endpoint(store, checker, valid_token, clock, token_changes=changes)
+    return Endpoint(
+        store,
+        checker,
+        partial(_token, tokens.current, clock),
+        clock,
+        renewed_token=partial(_token, tokens.renewed, clock) if changes else None,
+    )
+
+
+def _token(look_up: Callable[[Deadline], str], clock: Clock) -> str | None:
+    try:
+        return look_up(Deadline(clock, _TOKEN_SECONDS))
+    except RotawareError:
+        return None
 
 
 def _refuse_to_start(api: ExtensionsApi, error: SettingsError, clock: Clock) -> int:

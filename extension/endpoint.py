@@ -12,18 +12,20 @@ from typing import TYPE_CHECKING
 
 from extension.http1 import Response, error_response, render
 from extension.routes import route
-from rotaware.errors import RotawareError
+from rotaware.errors import RequestError, RotawareError
 from rotaware.flight import HIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from extension.http1 import Request
+    from extension.routes import Ask
     from rotaware.checker import Checker
     from rotaware.clock import Clock, Instant
     from rotaware.flight import Answer
     from rotaware.store import Store
 
+_FORBIDDEN = 403
 _MAX_PREPARED = 128
 _MAX_PREPARED_BYTES = 16384
 _PONG = Response(200, b"healthy", content_type="text/plain")
@@ -50,8 +52,8 @@ class Endpoint:
         checker: Looks at the stamp sheet before a read.
         token: Gives the token that is valid now, None for none.
         clock: Time.
-        token_changes: Whether ``token`` may block and give another later. If so, each
-            request asks it, in a worker.
+        renewed_token: Gives it after asking its provider anew, where tokens change.
+            Both may block there, so each request is answered by a worker.
     """
 
     def __init__(
@@ -61,13 +63,13 @@ class Endpoint:
         token: Callable[[], str | None],
         clock: Clock,
         *,
-        token_changes: bool = False,
+        renewed_token: Callable[[], str | None] | None = None,
     ) -> None:
         self._store = store
         self._checker = checker
         self._token = token
         self._clock = clock
-        self._token_changes = token_changes
+        self._renewed_token = renewed_token
         self._prepared: dict[bytes, _Prepared] = {}
         self.reads = 0
         """How many requests have come."""
@@ -95,7 +97,7 @@ class Endpoint:
             received: Its bytes, if they may be remembered.
         """
         self.reads += 1
-        if self._token_changes:
+        if self._renewed_token is not None:
             return None
         try:
             ask = route(request, self._token)
@@ -120,7 +122,7 @@ class Endpoint:
     def answer(self, request: Request) -> Response:
         """An answer, after a look at the sheet and at the source. Blocks."""
         try:
-            ask = route(request, self._token)
+            ask = self._routed(request)
             if ask is None:
                 return _PONG
             self._checker.ensure_checked()
@@ -130,6 +132,15 @@ class Endpoint:
         except RotawareError as refusal:
             return error_response(refusal)
         return _response(answer)
+
+    def _routed(self, request: Request) -> Ask | None:
+        try:
+            return route(request, self._token)
+        except RequestError as refusal:
+            if refusal.status != _FORBIDDEN or self._renewed_token is None:
+                raise
+            # A restored snapshot may still hold the token of another life.
+            return route(request, self._renewed_token)
 
     def _prepare(
         self,

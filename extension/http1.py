@@ -64,6 +64,10 @@ class Request(NamedTuple):
     headers: Mapping[str, str]
     keep_alive: bool
 
+    def __repr__(self) -> str:
+        # The headers hold the token, and a traceback's locals may be printed.
+        return f"<Request {self.method} {self.path}>"
+
 
 class Response(NamedTuple):
     """One answer.
@@ -79,6 +83,10 @@ class Response(NamedTuple):
     body: bytes
     cache_status: str = "rotaware"
     content_type: str = "application/json"
+
+    def __repr__(self) -> str:
+        # The body may be a secret.
+        return f"<Response {self.status}, {len(self.body)} bytes>"
 
 
 def parse_head(head: bytes) -> Request:

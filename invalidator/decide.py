@@ -5,6 +5,7 @@ Rule 2. Whatever may have moved AWSCURRENT touches; a false hint costs one quest
 Rule 3. A sheet's own writes touch nothing, or each would cause the next.
 Rule 4. Any JSON gets an answer. An event without a field that it should have is
         malformed, and the reason names the field. Reasons are few and quote no event.
+Rule 5. What touches has a subject on the sheet: what has none is malformed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from rotaware.parsers import SECRET_NAME_CHARACTERS
 from rotaware.secret import AWSCURRENT, PARAMETER_STORE, SECRETS_MANAGER
+from rotaware.sheet import subject_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -87,9 +90,11 @@ _HARMLESS = frozenset(
 )
 _OPERATIONS = frozenset({"Create", "Update", "Delete", "LabelParameterVersion"})
 
-_SECRET_NAME = re.compile(r"[A-Za-z0-9/_+=.@!-]{1,512}")
+_IN_SECRET_NAME = f"[{re.escape(''.join(sorted(SECRET_NAME_CHARACTERS)))}]"
+_SECRET_NAME = re.compile(rf"{_IN_SECRET_NAME}{{1,512}}")
 _SECRET_ARN = re.compile(
-    r"arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@!-]{1,519}"
+    r"arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:"
+    rf"{_IN_SECRET_NAME}{{1,519}}"
 )
 _SUFFIXED = re.compile(r".+[^:]-[A-Za-z0-9]{6}")
 # No stamp depends on a secret's suffix; this one only has the right length.
@@ -123,6 +128,8 @@ def decide(event: Any, *, sheet: str) -> Decision:
                 return UNKNOWN
     except _MalformedError as field:
         return Ignored(f"malformed: {field}")
+    except Exception as fault:  # noqa: BLE001  the rest of its batch must not fail too
+        return Ignored(f"unforeseen: {type(fault).__name__}")
 
 
 def decide_text(body: str, *, sheet: str) -> Decision:
@@ -207,6 +214,10 @@ def _parameter_changed(event: Mapping[str, Any], sheet: str) -> Decision:
     arn = _first(event)
     if not isinstance(arn, str) or not _PARAMETER_ARN.fullmatch(arn):
         arn = f"{_home(event, 'ssm')}:parameter/{name.removeprefix('/')}"
+    try:
+        subject_of(arn)
+    except ValueError:
+        raise _MalformedError("detail.name") from None
     return Touched(PARAMETER_STORE, name, arn, _occurred_at(event))
 
 

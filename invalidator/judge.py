@@ -2,13 +2,14 @@
 
 DescribeSecret and DescribeParameters tell it without giving away any value, so the
 invalidator needs no right to read one. A version of "" means: not retrievable any more.
+Whatever goes wrong about one secret or parameter leaves the others alone.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rotaware.errors import AwsError
+from rotaware.errors import AwsError, AwsUnavailableError, RotawareError
 from rotaware.secret import (
     ARN_SUFFIX_LENGTH,
     AWSCURRENT,
@@ -36,14 +37,14 @@ class Judge:
         touched: What to ask about; each distinct id is asked once a call.
 
     Attributes:
-        refused: What AWS would not answer, by ``Touched.key``. It is not asked again
-            and no call answers for it.
+        refused: What AWS would not answer, or what failed here, by ``Touched.key``. It
+            is not asked again and no call answers for it.
     """
 
     def __init__(self, aws: Aws, touched: Iterable[Touched]) -> None:
         self._aws = aws
         self._touched = {each.key: each for each in touched}
-        self.refused: dict[tuple[str, str], AwsError] = {}
+        self.refused: dict[tuple[str, str], RotawareError] = {}
 
     def __call__(self) -> dict[str, str]:
         """Subject to current version, for all that AWS answers about."""
@@ -58,8 +59,8 @@ class Judge:
                 continue
             try:
                 subject, version = self._secret(each)
-            except AwsError as refusal:
-                self.refused[each.key] = refusal
+            except Exception as fault:  # noqa: BLE001  it must not fail the others
+                self.refused[each.key] = _refusal(fault)
             else:
                 answers[subject] = version
         for start in range(0, len(names), NAMES_PER_CALL):
@@ -91,10 +92,17 @@ class Judge:
     def _parameters(self, touched: list[Touched]) -> dict[str, str]:
         try:
             versions = self._versions([each.id for each in touched])
-        except AwsError as refusal:
-            self.refused |= {each.key: refusal for each in touched}
-            return {}
-        return {subject_of(each.arn): versions.get(each.id, GONE) for each in touched}
+            return {
+                subject_of(each.arn): versions.get(each.id, GONE) for each in touched
+            }
+        except Exception as fault:  # noqa: BLE001  it must not fail the others
+            if len(touched) == 1 or _concerns_all(fault):
+                self.refused |= {each.key: _refusal(fault) for each in touched}
+                return {}
+        answers: dict[str, str] = {}
+        for each in touched:
+            answers |= self._parameters([each])
+        return answers
 
     def _versions(self, names: list[str]) -> dict[str, str]:
         """Name to version; names that do not exist are missing."""
@@ -111,6 +119,20 @@ class Judge:
             if not page.get("NextToken"):
                 return versions
             request["NextToken"] = page["NextToken"]
+
+
+def _concerns_all(fault: Exception) -> bool:
+    """Whether each name of a question would fail alike if it were asked alone."""
+    # The right to describe parameters cannot be given for some of them.
+    denied = isinstance(fault, AwsError) and fault.code == "AccessDeniedException"
+    return denied or isinstance(fault, AwsUnavailableError)
+
+
+def _refusal(fault: Exception) -> RotawareError:
+    """The error to hand back; of what nobody foresaw it tells the kind alone."""
+    if isinstance(fault, RotawareError):
+        return fault
+    return RotawareError(f"unforeseen: {type(fault).__name__}")
 
 
 def _current_version(answer: Mapping[str, Any]) -> str:

@@ -115,5 +115,7 @@ def changed(name: str, value: str | bytes, change: Callable[[str], Any] | None) 
         return change(value.decode() if isinstance(value, bytes) else value)
     except Exception as error:  # noqa: BLE001  the caller's function may raise anything
         fault = type(error).__name__
-    # Outside the except clause: a JSONDecodeError as context would hold the value.
+    # Outside the except clause: a JSONDecodeError as context would hold the value. So
+    # would this frame, which the traceback keeps and error reporters print.
+    del value
     raise TransformError(f"{name}: the value cannot be transformed ({fault})")

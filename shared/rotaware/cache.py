@@ -47,7 +47,7 @@ class Entry(NamedTuple):
         mismatches: How many answers in a row contradicted the stamp.
         provisional_seconds: For how long it is fresh instead, while it does.
         evicted: Whether it stopped being fresh before its TTL was over.
-        failed_at: When its source last could not be reached.
+        failed_at: When its source last could not be reached to replace it, stale.
     """
 
     outcome: Fetched | AwsError
@@ -79,6 +79,11 @@ class Entry(NamedTuple):
             self.failed_at is not None
             and age_seconds(self.failed_at, now) < REST_SECONDS
         )
+
+    @property
+    def is_doubted(self) -> bool:
+        """Whether a sheet speaks against it: it is not only old."""
+        return self.evicted or self.provisional_seconds is not None
 
     def is_outdated(self, stamps: Mapping[str, Stamp], *, doubted: bool) -> bool:
         """Whether a sheet evicts it.
@@ -170,7 +175,9 @@ class Cache:
             if not isinstance(entry.outcome, Fetched):
                 self.drop(query)
             elif not entry.evicted and outdated(query, entry):
-                _change(self._entries, query, entry._replace(evicted=True))
+                # That its source failed before is no reason to serve it from now on.
+                stale = entry._replace(evicted=True, failed_at=None)
+                _change(self._entries, query, stale)
                 evicted.append(query)
         return evicted
 

@@ -12,7 +12,7 @@ What fails, fails open: reads go on by TTL, the interval doubles, and it is said
 
 from __future__ import annotations
 
-from threading import Condition
+from threading import Condition, Thread
 from typing import TYPE_CHECKING
 
 from rotaware.clock import Deadline, age_seconds
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 LONGEST_INTERVAL_SECONDS = 60.0
 
+CHECK_SECONDS = 5.0
+"""How long a check may take. Reads wait for a part of that only."""
+
 _FIRST_BACK_OFF_SECONDS = 1.0
 _JITTER = 0.2
 
@@ -39,7 +42,7 @@ class Checker:
         home: Where the sheet is; None when stamps are off.
         apply: Told each edition that was read, before any read goes on.
         interval_seconds: How old a check may be; 0 for one in each invocation.
-        timeout_seconds: How long a read waits for a check, or makes one itself.
+        timeout_seconds: How long a read waits for a check.
         clock: Time.
         random: Uniform in [0, 1), for jitter.
         log: Told when the sheet's state changes.
@@ -70,10 +73,10 @@ class Checker:
         self._random = random
         self._log = log
         self._done = Condition()
-        self._running = False
         self._begun = 0
         self._finished = 0
         self._begun_before_invocation: int | None = None
+        self._began_at = clock.now()
         self._last_began: Instant | None = None
         self._back_off_seconds = 0.0
         self._current_interval_seconds = self._jittered(interval_seconds)
@@ -81,11 +84,6 @@ class Checker:
         self.epoch = 0
         self.failed_checks = 0
         self.waits_given_up = 0
-
-    @property
-    def checks(self) -> int:
-        """How many checks have begun."""
-        return self._begun
 
     def invocation_began(self) -> None:
         """An INVOKE event arrived."""
@@ -114,26 +112,12 @@ class Checker:
         with self._done:
             # Under the lock, so that a check under way surely began before.
             begun_before, arrived = self._begun, self._clock.now()
-            while self._running:
-                if self._is_recent_enough(begun_before, arrived):
-                    return
-                if not self._done.wait(deadline.remaining_seconds()):
+            while not self._is_recent_enough(begun_before, arrived):
+                if not self._is_running():
+                    self._begin(self._home)
+                elif not self._done.wait(deadline.remaining_seconds()):
                     self.waits_given_up += 1
                     return
-            if self._is_recent_enough(begun_before, arrived):
-                return
-            self._running = True
-            self._begun += 1
-            self.epoch += 1
-            began = self._clock.now()
-        try:
-            self._check(self._home, deadline.remaining_seconds())
-        finally:
-            with self._done:
-                self._running = False
-                self._finished = self._begun
-                self._last_began = began
-                self._done.notify_all()
 
     def seconds_until_due(self) -> float:
         """For how long a read need not ask; 0 when it must."""
@@ -168,32 +152,63 @@ class Checker:
         age = age_seconds(self._last_began, now)
         return max(0.0, self._current_interval_seconds - age)
 
-    def _check(self, home: SheetHome, timeout_seconds: float) -> None:
+    def _is_running(self) -> bool:
+        """Whether a check is under way that may still land. The caller holds the lock.
+
+        One that was frozen with the environment may wait for an answer in vain.
+        """
+        if self._finished == self._begun:
+            return False
+        age = age_seconds(self._began_at, self._clock.now())
+        return age < CHECK_SECONDS
+
+    def _begin(self, home: SheetHome) -> None:
+        """Start a check. The caller holds the lock.
+
+        It has a thread and a time of its own: who waits may give up before it lands,
+        and what it brings counts all the same.
+        """
+        self._begun += 1
+        self.epoch += 1
+        self._began_at = self._clock.now()
+        check = (home, self._begun, self._began_at)
+        Thread(target=self._check, args=check, daemon=True).start()
+
+    def _check(self, home: SheetHome, number: int, began_at: Instant) -> None:
+        back_off_seconds = self._back_off_seconds
         try:
-            edition = home.read(timeout_seconds=timeout_seconds)
-            if edition is not None:
+            back_off_seconds = self._read(home, number)
+        finally:
+            with self._done:
+                if number > self._finished:
+                    self._finished = number
+                    self._last_began = began_at
+                    self._back_off(back_off_seconds)
+                self._done.notify_all()
+
+    def _read(self, home: SheetHome, number: int) -> float:
+        """Read the sheet and pass it on; for how long to back off."""
+        try:
+            edition = home.read(timeout_seconds=CHECK_SECONDS)
+            if edition is None:
+                return self._failed("absent", "no sheet: is the invalidator deployed?")
+            if number == self._begun:  # else given up: a later one knows better
                 self._apply(edition)
         except SheetError as fault:
-            self._failed("unusable", fault.message)
+            return self._failed("unusable", fault.message)
         except AwsError as refusal:
-            self._failed(refusal.code, refusal.message)
+            return self._failed(refusal.code, refusal.message)
         except Exception as fault:  # noqa: BLE001  no read may fail because of a check
-            self._failed("broken", "an unforeseen error", fault)
-        else:
-            if edition is None:
-                self._failed("absent", "no stamp sheet: is the invalidator deployed?")
-            else:
-                self._succeeded()
-
-    def _succeeded(self) -> None:
+            return self._failed("broken", "an unforeseen error", fault)
         if self._becomes("found"):
             self._log.info("checking the stamp sheet")
         slower = self._back_off_seconds / 2
-        self._back_off(0.0 if slower <= self._interval_seconds else slower)
+        return 0.0 if slower <= self._interval_seconds else slower
 
     def _failed(
         self, state: str, reason: str, exception: Exception | None = None
-    ) -> None:
+    ) -> float:
+        """Say it if it is new; for how long to back off."""
         self.failed_checks += 1
         if self._becomes(state):
             self._log.warning(
@@ -205,7 +220,7 @@ class Checker:
         current = self._back_off_seconds or self._interval_seconds
         longer = max(_FIRST_BACK_OFF_SECONDS, current * 2)
         longest = max(LONGEST_INTERVAL_SECONDS, self._interval_seconds)
-        self._back_off(min(longest, longer))
+        return min(longest, longer)
 
     def _back_off(self, seconds: float) -> None:
         if 0.0 < seconds < _FIRST_BACK_OFF_SECONDS:

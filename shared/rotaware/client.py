@@ -101,7 +101,9 @@ class Client:
         document = self._read(
             "/secretsmanager/get", fields, max_age, force_fetch=force_fetch
         )
-        return changed(name, secret_value(name, document), change)
+        value = [secret_value(name, document)]
+        del document  # a traceback shows the locals of frames to those who collect them
+        return changed(name, value.pop(), change)
 
     def get_parameter(
         self,
@@ -129,7 +131,9 @@ class Client:
         document = self._read(
             "/systemsmanager/parameters/get", fields, max_age, force_fetch=force_fetch
         )
-        return changed(name, parameter_value(name, document), change)
+        value = [parameter_value(name, document)]
+        del document  # as above
+        return changed(name, value.pop(), change)
 
     def get_parameters_by_name(
         self,

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rotaware.clock import Deadline, age_seconds
 from rotaware.errors import AwsTimeoutError, AwsUnavailableError
@@ -238,12 +238,8 @@ class _Connection:
 def _connect(
     endpoint: Endpoint, deadline: Deadline, limit_seconds: float
 ) -> socket.socket:
-    # As bytes: a str goes through the idna codec, which costs an import of its own.
-    addresses = socket.getaddrinfo(
-        endpoint.host.encode(), endpoint.port, type=socket.SOCK_STREAM
-    )
     failure: OSError = OSError("the host has no address")
-    for family, kind, protocol, _, address in addresses:
+    for family, kind, protocol, _, address in _addresses(endpoint, deadline):
         connecting = socket.socket(family, kind, protocol)
         try:
             connecting.settimeout(_left(deadline, limit_seconds))
@@ -254,6 +250,30 @@ def _connect(
         else:
             return connecting
     raise failure
+
+
+def _addresses(endpoint: Endpoint, deadline: Deadline) -> list[Any]:
+    """What ``getaddrinfo`` finds; in a thread, because it takes no time-out."""
+    found: list[list[Any] | OSError] = []
+
+    def resolve() -> None:
+        try:
+            # As bytes: a str goes through the idna codec, an import of its own.
+            host = endpoint.host.encode()
+            found.append(
+                socket.getaddrinfo(host, endpoint.port, type=socket.SOCK_STREAM)
+            )
+        except OSError as error:
+            found.append(error)
+
+    resolver = threading.Thread(target=resolve, daemon=True)
+    resolver.start()
+    resolver.join(deadline.remaining_seconds())
+    if not found:
+        raise TimeoutError
+    if isinstance(found[0], OSError):
+        raise found[0]
+    return found[0]
 
 
 def _new_tls_context(ca_file: str | None) -> ssl.SSLContext:

@@ -32,6 +32,10 @@ class Response(NamedTuple):
     headers: dict[str, str]
     body: bytes
 
+    def __repr__(self) -> str:
+        # The body may be a secret, and a traceback's locals may be printed.
+        return f"<Response {self.status}, {len(self.body)} bytes>"
+
 
 class Incoming:
     """Bytes from a peer, in the portions that the grammar asks for."""

@@ -21,7 +21,8 @@ NAMED_CHARACTERS = 64
 SSM_NAME_CHARACTERS = frozenset(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 )
-ID_CHARACTERS = SSM_NAME_CHARACTERS.union("/+=@")
+# Users choose all but "!", which AWS puts into the names of secrets that it manages.
+SECRET_NAME_CHARACTERS = SSM_NAME_CHARACTERS.union("/+=@!")
 ID_LENGTH = 2048
 NAMESPACE_LENGTH = 128
 SSM_NAME_LENGTH = 1011
@@ -151,6 +152,12 @@ def lambda_log_level(text: str) -> str | None:
     return LOG_LEVELS.get(text.upper())
 
 
+def powertools_log_level(text: str) -> str:
+    """The same; INFO, Powertools' default, for an unknown one or a blank."""
+    # The function's own variable: a word for its logger must not stop it.
+    return LOG_LEVELS.get(text.strip().upper(), "INFO")
+
+
 def nonempty(text: str) -> str:
     """Any text but blanks."""
     if not text.strip():
@@ -217,8 +224,10 @@ def resource_id(text: str) -> str:
     """A secret's or parameter's name or ARN; its text is never quoted."""
     value = nonempty(text)
     colon = ":" if value.startswith("arn:") else ""
-    if len(value) > ID_LENGTH or not ID_CHARACTERS.issuperset(value.replace(colon, "")):
+    word = value.replace(colon, "")
+    # A parameter's name has no characters but those that a secret's may have.
+    if len(value) > ID_LENGTH or not SECRET_NAME_CHARACTERS.issuperset(word):
         raise ValueError(
-            "is no name or ARN; use letters, digits and the characters /_+=.@-"
+            "is no name or ARN; use letters, digits and the characters /_+=.@!-"
         )
     return value

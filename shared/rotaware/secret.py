@@ -19,6 +19,8 @@ PARAMETER_STORE = "ssm"
 ARN_SUFFIX_LENGTH = len("-a1b2c3")
 """Of what Secrets Manager appends to a secret's name in its ARN."""
 
+_ARN_COLONS = 5
+
 
 class Query(NamedTuple):
     """One secret or parameter, as a caller asks for it.
@@ -56,7 +58,12 @@ class Query(NamedTuple):
         *,
         decrypt: bool = False,
     ) -> Query:
-        """A parameter; without version and label, its latest version."""
+        """A parameter; without version and label, its latest version.
+
+        The name may bring one of them along, as in ``name:3`` or ``name:label``.
+        """
+        if not (version or label):
+            name, version, label = _without_selector(name)
         return cls(PARAMETER_STORE, name, version, label, decrypt)
 
 
@@ -117,3 +124,16 @@ class Fetched(NamedTuple):
     subject: str | None
     version: str
     current: bool = True
+
+
+def _without_selector(name: str) -> tuple[str, str | None, str | None]:
+    """A parameter's name, and the version or label behind it.
+
+    A name that AWS would refuse stays as it is.
+    """
+    bare, _, selector = name.rpartition(":")
+    colons = _ARN_COLONS if bare.startswith("arn:") else 0
+    if not bare or not selector or bare.count(":") != colons:
+        return name, None, None
+    # No label begins with a digit, but a secret's version id may.
+    return (bare, selector, None) if selector.isdigit() else (bare, None, selector)

@@ -89,7 +89,7 @@ VARIABLES = (
         "powertools_log_level",
         "INFO",
         "as the function's Powertools Logger uses it",
-        parsers.or_default(parsers.log_level, "INFO"),
+        parsers.powertools_log_level,
     ),
     Variable(
         "POWERTOOLS_SERVICE_NAME",

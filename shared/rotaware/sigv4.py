@@ -35,6 +35,10 @@ class Request(NamedTuple):
     headers: tuple[tuple[str, str], ...]
     body: bytes
 
+    def __repr__(self) -> str:
+        # The headers hold the session token; a traceback's locals may be printed.
+        return f"<Request {self.method} {self.path}>"
+
 
 class Signer:
     """Signs requests to one service in one Region."""

@@ -217,16 +217,13 @@ def _fetched(query: Query, answer: Mapping[str, Any]) -> Fetched:
             # Parameter Store passes a secret on: the secret's own stamp outdates it.
             origin, version_field = json.loads(answer["SourceResult"]), "versionId"
     arn, subject = origin["ARN"], subject_of(origin["ARN"])
-    # A parameter's name may bring its own version or label, as in "name:3".
-    selector = (answer.get("Selector") or "").removeprefix(":")
-    pinned = query.version is not None or selector.isdigit()
-    label = query.label or selector or AWSCURRENT
+    pinned = query.version is not None
     return Fetched(
         value=Value(document),
         arn=arn,
         subject=None if pinned else subject,
         version=_version(origin[version_field]),
-        current=not pinned and label == AWSCURRENT,
+        current=not pinned and query.label in (None, AWSCURRENT),
     )
 
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 REFUSAL_SECONDS = 5.0
 """How long a refusal is remembered."""
 PATIENCE_SECONDS = 2.0
-"""How long a source may take while a stale value could be served instead."""
+"""How long a source may take while a value could be served that is only old."""
 
 
 class Source(Protocol):
@@ -94,6 +94,7 @@ class Store:
         self._log = log
         self._lock = Lock()
         self._flights: dict[Query, Flight] = {}
+        self._prefetched: dict[Query, Flight] = {}
         self._departures = 0
         self._view = View()
         self.epoch = 0
@@ -158,28 +159,31 @@ class Store:
     def prefetch(self, wanted: Iterable[Query]) -> list[Thread]:
         """Fetch many, in as few calls as can be; reads meanwhile wait for them.
 
-        What is held or under way already is left out.
+        What is held or under way already is left out, and what is never held.
 
         Returns:
             The threads that fetch, one for each call; join them to wait.
         """
+        threads, self._prefetched = self._send(wanted)
+        return threads
+
+    def prefetch_doubted(self) -> list[Thread]:
+        """Fetch again what was prefetched and what a sheet speaks against since.
+
+        To be called once, after ``prefetch``. What was refused is left to the reads.
+
+        Returns:
+            As ``prefetch``; no thread when nothing is in doubt.
+        """
+        flights, self._prefetched = self._prefetched, {}
         with self._lock:
             now = self._clock.now()
-            batches = self._source.batches(
+            doubted = [
                 query
-                for query in wanted
-                if query not in self._flights and self._held(query, now) is None
-            )
-            flights = {
-                query: self._leave(query, now) for batch in batches for query in batch
-            }
-        threads = [
-            Thread(target=self._fly_together, args=(batch, flights), daemon=True)
-            for batch in batches
-        ]
-        for thread in threads:
-            thread.start()
-        return threads
+                for query, flight in flights.items()
+                if self._is_doubted(query, flight, now)
+            ]
+        return self._send(doubted)[0]
 
     def apply(self, edition: Edition) -> None:
         """Take note of the sheet, and evict what it outdates."""
@@ -203,6 +207,37 @@ class Store:
                 generation=edition.generation,
             )
 
+    def _is_doubted(self, query: Query, flight: Flight, now: Instant) -> bool:
+        """Whether a sheet speaks against what it brought. The caller holds the lock."""
+        if flight.outdated:
+            return isinstance(flight.outcome, Fetched)
+        entry = self._cache.get(query, now)
+        return entry is not None and entry.is_doubted
+
+    def _send(
+        self, wanted: Iterable[Query]
+    ) -> tuple[list[Thread], dict[Query, Flight]]:
+        """Start the flights of a prefetch, and their threads."""
+        with self._lock:
+            now = self._clock.now()
+            batches = self._source.batches(
+                query
+                for query in wanted
+                if self._ttl_seconds(query) > 0
+                and query not in self._flights
+                and self._held(query, now) is None
+            )
+            flights = {
+                query: self._leave(query, now) for batch in batches for query in batch
+            }
+        threads = [
+            Thread(target=self._fly_together, args=(batch, flights), daemon=True)
+            for batch in batches
+        ]
+        for thread in threads:
+            thread.start()
+        return threads, flights
+
     def _held(self, query: Query, now: Instant) -> Answer | None:
         """What the cache may answer at once. The caller holds the lock."""
         entry = self._cache.get(query, now)
@@ -218,8 +253,10 @@ class Store:
     def _leave(self, query: Query, now: Instant, *, forced: bool = False) -> Flight:
         """Start a flight. The caller holds the lock, and must see that it lands."""
         self._departures += 1
-        can_wait = forced or self._cache.fallback(query, now) is None
-        timeout_seconds = None if can_wait else PATIENCE_SECONDS
+        fallback = None if forced else self._cache.fallback(query, now)
+        # An outdated value may be of no use any more: the new one is worth the wait.
+        hurries = fallback is not None and not fallback.is_doubted
+        timeout_seconds = PATIENCE_SECONDS if hurries else None
         flight = Flight(self._departures, self._view, now, timeout_seconds)
         self._flights[query] = flight
         return flight
@@ -303,16 +340,20 @@ class Store:
         """Remember a refusal; serve what is held when there was no answer."""
         now = self._clock.now()
         how = MISS if self._cache.get(query, now) is None else EXPIRED
+        overtaken = flight.view.applied < self._view.applied
         if isinstance(error, AwsError) and not isinstance(error, AwsUnavailableError):
-            flight.outdated = flight.view.applied < self._view.applied
+            flight.outdated = overtaken
             self._cache.drop(query)
-            if not flight.outdated and self._ttl_seconds(query) > 0:
+            if not overtaken and self._ttl_seconds(query) > 0:
                 self._cache.put(query, Entry(error, now, REFUSAL_SECONDS), now)
             return Answer(error, how)
         fallback = self._cache.fallback(query, now)
         if fallback is None:
             return Answer(error, how)
-        self._cache.put(query, fallback._replace(failed_at=now), now)
+        # A source rests for those whom a stale value was good enough for: not after a
+        # forced flight while it is fresh, nor when a sheet has announced another since.
+        if not overtaken and fallback.fresh_seconds(now) == 0:
+            self._cache.put(query, fallback._replace(failed_at=now), now)
         return Answer(fallback.outcome, STALE_IF_ERROR)
 
     def _shown(self, query: Query) -> str:

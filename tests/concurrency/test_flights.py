@@ -268,6 +268,23 @@ def test_a_failure_that_left_before_a_sheet_is_shared(world: World) -> None:
     assert len(world.source.calls) == 2
 
 
+@pytest.mark.parametrize("options", [{}, {"refresh": True}])
+def test_a_failure_that_left_before_a_sheet_is_not_held_against_the_source(
+    world: World, options: dict[str, Any]
+) -> None:
+    """Who comes after both asks for what the sheet has announced."""
+    world.store.get(DB)
+    world.clock.tick(0 if options else 300)
+    world.source.now["db"] = DOWN
+    with world.source.gate("db") as gate:
+        early = world.start(DB, **options)
+        gate.wait_for_arrival()
+        world.store.apply(edition(1, V2))
+        world.source.now["db"] = "v2"
+    early.answer()
+    assert ("v2", EXPIRED) == told(world.store.get(DB))
+
+
 # --- prefetch
 
 

@@ -378,7 +378,7 @@ def test_invocations_are_told_apart_in_the_log(
         {"eventType": "RESTORE", "deadlineMs": 1},
         {"deadlineMs": 1},
         {"eventType": "INVOKE", "tracing": "x"},
-        {"eventType": "INVOKE", "deadlineMs": "soon"},
+        {"eventType": "SHUTDOWN", "deadlineMs": "soon"},
         b"",
         b"[]",
         b"not JSON",

@@ -59,7 +59,7 @@ class Deployment:
 
     def settle(self) -> None:
         """Return when no event is under way to the invalidator, or in it."""
-        wait_until(self._is_idle, "the event queue to become empty")
+        wait_until(self._is_idle, "the event queue to become empty", 40)
 
     def sheet_version(self) -> int:
         """How often the stamp sheet was written; 0 where there is none yet."""

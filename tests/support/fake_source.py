@@ -16,6 +16,7 @@ from rotaware.cache import Cache
 from rotaware.errors import AwsError
 from rotaware.log import Logger
 from rotaware.secret import (
+    ARN_SUFFIX_LENGTH,
     AWSCURRENT,
     PARAMETER_STORE,
     SECRETS_MANAGER,
@@ -247,7 +248,7 @@ def version_of(answer: Answer) -> str:
 def _name(query: Query) -> str:
     """A secret's name, also out of its ARN."""
     if query.id.startswith("arn:"):
-        return query.id.rpartition(":")[2][: -len("-a1b2c3")]
+        return query.id.rpartition(":")[2][:-ARN_SUFFIX_LENGTH]
     return query.id
 
 

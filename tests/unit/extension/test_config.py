@@ -126,7 +126,7 @@ def test_a_wrong_cache_timeout_is_told_once(minutes: str) -> None:
     assert problem.startswith(f"CACHE_TIMEOUT: {minutes!r} is not a number; use minute")
 
 
-@pytest.mark.parametrize("text", ["hunter2!", "", "a:b"])
+@pytest.mark.parametrize("text", ["hunter2?", "", "a:b"])
 def test_the_value_of_a_secret_variable_is_never_quoted(text: str) -> None:
     """A variable that holds something else is refused without showing it."""
     (problem,) = problems({"SECRET_KEY": text})

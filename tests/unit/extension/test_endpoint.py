@@ -126,6 +126,7 @@ class World:
         self.home = Home()
         self.output = io.StringIO()
         self.token = TOKEN
+        self.renewed_token = TOKEN
         log = Logger(service="test", level="INFO", stream=self.output, clock=self.clock)
         ttls = dict.fromkeys((SECRETS_MANAGER, PARAMETER_STORE), TTL_SECONDS)
         self.store = Store(self.aws, Cache(cache_size, 3600.0), ttls, self.clock, log)
@@ -143,7 +144,7 @@ class World:
             self.checker,
             lambda: self.token,
             self.clock,
-            token_changes=token_changes,
+            renewed_token=(lambda: self.renewed_token) if token_changes else None,
         )
 
     def ask(self, received: bytes) -> Served:
@@ -453,7 +454,19 @@ def test_tokens_that_change_are_asked_for_by_a_worker() -> None:
     assert ["worker"] * 3 == [world.ask(read("db")).made for _ in range(3)]
     assert "rotaware; hit; ttl=10" == world.ask(read("db")).cache_status
 
-    world.token = "another"
+    world.token = world.renewed_token = "another"
+
+    assert 403 == world.ask(read("db")).status
+
+
+def test_a_token_that_its_provider_has_changed_is_let_in() -> None:
+    """The snapshot that this was restored from knew another one."""
+    world = World(token_changes=True)
+    world.token = "of another life"
+
+    assert 200 == world.ask(read("db")).status
+
+    world.renewed_token = "of another life"
 
     assert 403 == world.ask(read("db")).status
 

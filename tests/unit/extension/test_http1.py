@@ -26,6 +26,18 @@ def request(target: str, **fields: str) -> Request:
     return Request("GET", path, query, {"host": "localhost"} | headers, keep_alive=True)
 
 
+def test_a_request_is_shown_without_its_headers() -> None:
+    """The token that a reader sends is in no repr."""
+    shown = repr(request("/a?b=c", x_vault_token="canary"))
+
+    assert "<Request GET /a>" == shown
+
+
+def test_an_answer_is_shown_without_its_body() -> None:
+    """The secret that a reader is sent is in no repr."""
+    assert "<Response 200, 6 bytes>" == repr(Response(200, b"canary"))
+
+
 @pytest.mark.parametrize(
     ("head", "expected"),
     [

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invalidator.decide import Ignored, Touched, decide, decide_text
+from rotaware.parsers import resource_id
 from rotaware.sheet import subject_of
 from tests.support.events import (
     ACCOUNT,
@@ -35,6 +36,7 @@ SHEET = "/rotaware/default/stamps"
 NAME = "prod/db"
 # What the sheet calls the secret does not depend on these six characters.
 NAMED = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{NAME}-??????"
+PARAMETER_HOME = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter"
 PARTIAL_ARN = SECRET_ARN.removesuffix("-AbCdEf")
 BY_ARN = Touched("secretsmanager", SECRET_ARN, SECRET_ARN, OCCURRED_AT)
 BY_NAME = Touched("secretsmanager", NAME, NAMED, OCCURRED_AT)
@@ -251,6 +253,14 @@ MALFORMED: dict[str, tuple[Event, str]] = {
         "detail.name",
     ),
     "parameter with an impossible name": (parameter_changed("a b"), "detail.name"),
+    "parameter of slashes only": (
+        {**parameter_changed("/"), "resources": []},
+        "detail.name",
+    ),
+    "parameter whose ARN names none": (
+        {**parameter_changed("/"), "resources": [f"{PARAMETER_HOME}//"]},
+        "detail.name",
+    ),
     "parameter without operation": (
         envelope("aws.ssm", "Parameter Store Change", {"name": "/a"}),
         "detail.operation",
@@ -283,6 +293,34 @@ def test_what_moves_nothing_is_ignored(event: object, reason: str) -> None:
 def test_a_malformed_event_names_the_field(event: Event, field: str) -> None:
     """An event without a field that it should have is dropped, by the field's name."""
     assert Ignored(f"malformed: {field}") == decided(event)
+
+
+class Broken(dict[str, Any]):
+    """An event that raises what nobody foresaw."""
+
+    def get(self, *_: object) -> object:
+        """Fail."""
+        raise LookupError("canary")
+
+
+def test_a_fault_of_ours_is_the_events_own() -> None:
+    """Whatever goes wrong with an event, it is dropped and its batch goes on."""
+    event = Broken(label_updated())
+
+    assert Ignored("unforeseen: LookupError") == decide(event, sheet=SHEET)
+
+
+@pytest.mark.parametrize("name", ["rds!cluster-3ce4f6", "a/b_+=.@-"])
+def test_every_name_that_can_be_prefetched_can_be_stamped(name: str) -> None:
+    """Events and settings know the same characters of a secret's name."""
+    arn = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}-AbCdEf"
+
+    assert [name, arn] == [resource_id(name), resource_id(arn)]
+    decision = decided(label_updated(arn, name))
+    assert Touched("secretsmanager", arn, arn, OCCURRED_AT) == decision
+    by_name = decided({**label_updated(arn, name), "resources": []})
+    assert isinstance(by_name, Touched)
+    assert name == by_name.id
 
 
 def test_a_sheet_of_any_name_is_recognised() -> None:

@@ -181,6 +181,19 @@ def test_a_refused_secret_is_handed_back(rig: Rig) -> None:
     assert "AccessDeniedException: no right to describe" == line["problem"]
 
 
+def test_a_fault_of_ours_fails_its_event_alone(rig: Rig) -> None:
+    """An exception that nobody foresaw hands its event back, and the rest stands."""
+    good = rig.touched("good")
+    odd = Touched("secretsmanager", "gone", "no ARN", OCCURRED_AT)
+
+    failures = rig.invalidator.stamp([odd, good])
+
+    assert [odd.key] == list(failures)
+    assert {subject_of(good.arn)} == rig.stamps().keys()
+    (line,) = [each for each in rig.lines() if each["level"] == "WARNING"]
+    assert ("gone", "unforeseen: ValueError") == (line["id"], line["problem"])
+
+
 @pytest.mark.parametrize(
     "sheet",
     ["no JSON", json.dumps({"format": 99})],

@@ -143,13 +143,56 @@ def test_a_refusal_concerns_its_secret_alone() -> None:
     assert [arns[0], arns[1], arns[1]] == account.names("DescribeSecret")
 
 
-def test_a_refusal_of_parameters_concerns_all_that_were_asked_about() -> None:
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        AwsThrottledError("ThrottlingException", "slow down"),
+        AwsError("AccessDeniedException", "no right to describe"),
+    ],
+    ids=["throttled", "denied"],
+)
+def test_a_refusal_of_parameters_concerns_all_that_were_asked_about(
+    refusal: AwsError,
+) -> None:
     """Names that share a question share its refusal; secrets do not."""
     account = Account()
     arn = account.put_secret("a", "v1")
-    throttled = AwsThrottledError("ThrottlingException", "slow down")
-    account.refusals["DescribeParameters", ("/p", "/q")] = throttled
+    account.refusals["DescribeParameters", ("/p", "/q")] = refusal
     judge = Judge(account, [parameter("/p"), secret("a", arn=arn), parameter("/q")])
 
     assert {subject_of(arn): "v1"} == judge()
-    assert {("ssm", "/p"): throttled, ("ssm", "/q"): throttled} == judge.refused
+    assert {("ssm", "/p"): refusal, ("ssm", "/q"): refusal} == judge.refused
+    assert [("/p", "/q")] == account.names("DescribeParameters")
+
+
+def test_a_name_that_aws_refuses_is_refused_alone() -> None:
+    """Where a question fails for what it asks, its names are asked one by one."""
+    account = Account()
+    account.put_parameter("/p")
+    account.put_parameter("/r")
+    invalid = AwsError("ValidationException", "no such name can be")
+    for names in [("/p", "/q", "/r"), ("/q",)]:
+        account.refusals["DescribeParameters", names] = invalid
+    judge = Judge(account, map(parameter, ["/p", "/q", "/r"]))
+    expected = {subject_of(parameter(name).arn): "1" for name in ("/p", "/r")}
+
+    assert [expected] * 2 == [judge(), judge()]
+    assert {("ssm", "/q"): invalid} == judge.refused
+    asked = [("/p", "/q", "/r"), ("/p",), ("/q",), ("/r",), ("/p", "/r")]
+    assert asked == list(dict.fromkeys(account.names("DescribeParameters")))
+
+
+def test_a_fault_of_ours_concerns_its_event_alone() -> None:
+    """What nobody foresaw is handed back for its own secret, without its text."""
+    account = Account()
+    good = account.put_secret("good", "v1")
+    bad = account.put_secret("bad", "v1")
+    account.change_secret("bad", ARN=bad.replace(":secret:", ":canary:"))
+    account.put_parameter("/p")
+    odd = Touched("ssm", "/canary", "no ARN", 0.0)
+    judge = Judge(account, [secret("bad"), secret("good"), odd, parameter("/p")])
+
+    expected = {subject_of(good): "v1", subject_of(parameter("/p").arn): "1"}
+    assert expected == judge()
+    assert {("secretsmanager", "bad"), odd.key} == judge.refused.keys()
+    assert {"unforeseen: ValueError"} == set(map(str, judge.refused.values()))

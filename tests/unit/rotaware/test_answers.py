@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -181,6 +182,10 @@ def test_a_failed_transform_does_not_hold_the_value(
     assert CANARY not in str(raised.value)
     assert raised.value.__context__ is None
     assert raised.value.__cause__ is None
+    frames = [frame for frame, _ in traceback.walk_tb(raised.value.__traceback__)]
+    # The first is this test's own, which has to know the value.
+    assert [] == [f for f in frames[1:] if CANARY in repr(f.f_locals)]
+    assert len(frames) > 1
 
 
 @given(st.integers(100, 599), st.binary() | st.text().map(str.encode))

@@ -220,6 +220,30 @@ def test_eviction_ends_freshness_and_leaves_the_value_for_errors() -> None:
     assert cache.fallback(QUERY, START) == held
 
 
+def test_eviction_ends_the_rest_of_its_source() -> None:
+    """That it failed before says nothing about who asks because of the eviction."""
+    cache = filled(entry()._replace(failed_at=later(1)), stale_seconds=60.0)
+    cache.evict(lambda _, __: True, later(1))
+    held = cache.get(QUERY, later(1))
+
+    assert held is not None
+    assert not held.is_resting(later(1))
+
+
+@pytest.mark.parametrize(
+    ("one", "doubted"),
+    [
+        (entry(), False),
+        (entry()._replace(evicted=True), True),
+        (entry().weighed({SUBJECT: NEW}, None), True),
+        (entry("v2").weighed({SUBJECT: NEW}, None), False),
+    ],
+)
+def test_what_a_sheet_spoke_against_is_in_doubt(one: Entry, *, doubted: bool) -> None:
+    """Not what is only old."""
+    assert doubted == one.is_doubted
+
+
 def test_eviction_asks_about_each_value_and_spares_the_rest() -> None:
     """What is not outdated stays as it is."""
     cache = Cache(10, 0.0)

@@ -509,6 +509,23 @@ def test_an_unknown_host_is_an_error(
     assert str(caught.value) == "ConnectionError: no.test: Name or service not known"
 
 
+def test_a_silent_resolver_is_waited_for_no_longer_than_allowed(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes no time-out of its own."""
+    answered = threading.Event()
+
+    def resolve(*_: object, **__: object) -> list[object]:
+        answered.wait(10)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+
+    with pytest.raises(AwsTimeoutError, match=r"slow\.test: no connection in time"):
+        caller.send("http://slow.test", seconds=0.05)
+    answered.set()
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_https_is_checked_and_kept(
     make: Callable[..., Caller], ca_file: str, tmp_path: Path, host: str

@@ -100,6 +100,13 @@ def test_an_answer_is_read_in_any_portions(
     assert (expected, reusable) == _read(data, size)
 
 
+def test_an_answer_is_shown_without_what_it_holds() -> None:
+    """Body and headers may hold a secret, so no repr has them."""
+    response = Response(200, {"set-cookie": "canary"}, b"canary")
+
+    assert "<Response 200, 6 bytes>" == repr(response)
+
+
 def test_bytes_after_the_answer_end_the_connections_use() -> None:
     """Whoever sends more than the answer is not asked again."""
     response, reusable = _read(OK + b"Content-Length: 1\r\n\r\n12")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/db-AbCdEf"
+MANAGED_ARN = ARN.replace("prod/db", "rds!db-3ce4f6")
 
 
 @pytest.mark.parametrize(
@@ -45,9 +46,12 @@ ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/db-AbCdEf"
         (parsers.lambda_log_level, "FATAL", "NONE"),
         (parsers.lambda_log_level, "TRACE", "DEBUG"),
         (parsers.lambda_log_level, "something new", None),
+        (parsers.powertools_log_level, "Debug", "DEBUG"),
+        (parsers.powertools_log_level, " ", "INFO"),
+        (parsers.powertools_log_level, "NOTSET", "INFO"),
         (parsers.nonempty, " a ", "a"),
-        (parsers.or_default(parsers.log_level, "INFO"), " ", "INFO"),
-        (parsers.or_default(parsers.log_level, "INFO"), "debug", "DEBUG"),
+        (parsers.or_default(parsers.nonempty, "a"), " ", "a"),
+        (parsers.or_default(parsers.nonempty, "a"), "b", "b"),
         (parsers.path, "/var/task/config.yaml", "/var/task/config.yaml"),
         (parsers.namespace, "team_a-1.x", "team_a-1.x"),
         (parsers.namespace, "a" * 128, "a" * 128),
@@ -56,6 +60,8 @@ ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/db-AbCdEf"
         (parsers.stamps, "ssm:///team/stamps", "/team/stamps"),
         (parsers.stamps, "ssm:///" + "a/" * 14 + "a", "/" + "a/" * 14 + "a"),
         (parsers.resource_id, "prod/db_+=.@-", "prod/db_+=.@-"),
+        (parsers.resource_id, "rds!cluster-3ce4f6", "rds!cluster-3ce4f6"),
+        (parsers.resource_id, MANAGED_ARN, MANAGED_ARN),
         (parsers.resource_id, ARN, ARN),
         (parsers.resource_id, "x" * 2048, "x" * 2048),
     ],
@@ -153,5 +159,5 @@ def test_ids_are_never_quoted(text: str) -> None:
     assert outcome in {
         text.strip(),
         "is empty; give it a value, or remove it",
-        "is no name or ARN; use letters, digits and the characters /_+=.@-",
+        "is no name or ARN; use letters, digits and the characters /_+=.@!-",
     }

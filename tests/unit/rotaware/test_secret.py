@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CANARY = "canary-5f1e7c"
+PARAMETER_ARN = "arn:aws:ssm:us-east-1:123456789012:parameter/app/db"
+REFERENCE = "/aws/reference/secretsmanager/db"
 QUERY = Query.secret("db")
 HIDDEN = "<secret value, hidden>"
 
@@ -188,6 +190,43 @@ def test_a_query_says_all_that_makes_answers_differ(
 ) -> None:
     """Version, label and decryption are part of the key; AWSCURRENT is the default."""
     assert fields == tuple(query)
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("/app/db:3", ("/app/db", "3", None)),
+        ("db:Dev", ("db", None, "Dev")),
+        (f"{REFERENCE}:AWSPENDING", (REFERENCE, None, "AWSPENDING")),
+        (f"{REFERENCE}:11111-aaa", (REFERENCE, None, "11111-aaa")),
+        (f"{PARAMETER_ARN}:3", (PARAMETER_ARN, "3", None)),
+        (f"{PARAMETER_ARN}:Dev", (PARAMETER_ARN, None, "Dev")),
+        ("arn:3", ("arn", "3", None)),
+        (PARAMETER_ARN, (PARAMETER_ARN, None, None)),
+        ("/app/db", ("/app/db", None, None)),
+        ("db:", ("db:", None, None)),
+        (":3", (":3", None, None)),
+        ("db:3:4", ("db:3:4", None, None)),
+        (f"{PARAMETER_ARN}:3:4", (f"{PARAMETER_ARN}:3:4", None, None)),
+        (
+            PARAMETER_ARN.rpartition(":")[0],
+            (PARAMETER_ARN.rpartition(":")[0], None, None),
+        ),
+    ],
+)
+def test_a_selector_in_a_parameters_name_is_its_version_or_label(
+    name: str, split: tuple[str, str | None, str | None]
+) -> None:
+    """One question has one key; what AWS would refuse stays as it is."""
+    assert split == Query.parameter(name)[1:4]
+
+
+@pytest.mark.parametrize("given", [("4", None), (None, "Dev"), ("4", "Dev")])
+def test_a_selector_besides_a_version_or_label_stays_in_the_name(
+    given: tuple[str | None, str | None],
+) -> None:
+    """AWS refuses that: nobody here decides which one was meant."""
+    assert ("/app/db:3", *given) == Query.parameter("/app/db:3", *given)[1:4]
 
 
 def test_current_by_default_and_by_name_are_one_query() -> None:

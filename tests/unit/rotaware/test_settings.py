@@ -75,6 +75,7 @@ def test_nothing_needs_to_be_set() -> None:
         ("POWERTOOLS_SERVICE_NAME", "", "service", "rotaware"),
         ("POWERTOOLS_LOG_LEVEL", "Debug", "log_level", "DEBUG"),
         ("POWERTOOLS_LOG_LEVEL", "", "log_level", "INFO"),
+        ("POWERTOOLS_LOG_LEVEL", "NOTSET", "log_level", "INFO"),
         ("AWS_LAMBDA_LOG_LEVEL", "WARN", "log_level", "WARNING"),
         ("AWS_LAMBDA_LOG_LEVEL", "newly invented", "log_level", "INFO"),
         ("AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start", "prefetch", False),

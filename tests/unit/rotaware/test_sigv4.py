@@ -52,6 +52,16 @@ def test_a_session_token_is_sent_and_signed() -> None:
     assert "host;x-amz-date;x-amz-security-token" in _authorization(signed)
 
 
+def test_a_request_is_shown_without_what_it_holds() -> None:
+    """The session token, the signature and the body are in no repr."""
+    keys = Credentials("AKIDEXAMPLE", "secret", "canary")
+    request = _request("/a", "b=c")._replace(body=b"canary")
+
+    signed = Signer("service", "us-east-1").sign(request, keys, NOON)
+
+    assert "<Request POST /a>" == repr(signed)
+
+
 @pytest.mark.parametrize(
     ("keys", "seconds"),
     [

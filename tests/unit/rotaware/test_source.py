@@ -142,6 +142,14 @@ def arns(outcomes: dict[Query, Any]) -> dict[str, str]:
                 {"Name": f"{PARAMETER_ARN}:Dev", "WithDecryption": False},
             ),
         ),
+        *(
+            (
+                Query.parameter(name),
+                {"Parameter": PARAMETER},
+                Call("ssm", "GetParameter", {"Name": name, "WithDecryption": False}),
+            )
+            for name in ("/app/db:3", "/app/db:Dev", f"{PARAMETER_ARN}:3", "db:3:4")
+        ),
     ],
 )
 def test_a_query_is_one_call_that_asks_for_just_that(
@@ -288,6 +296,11 @@ def test_a_document_is_what_the_aws_extension_would_serve(
             (PARAMETER_ARN, None, "7", False),
         ),
         (
+            Query.parameter(f"{PARAMETER_ARN}:7"),
+            {"Parameter": {**PARAMETER, "Selector": ":7"}},
+            (PARAMETER_ARN, None, "7", False),
+        ),
+        (
             Query.parameter("/app/db:Dev"),
             {"Parameter": {**PARAMETER, "Selector": ":Dev"}},
             (PARAMETER_ARN, subject_of(PARAMETER_ARN), "7", False),
@@ -354,7 +367,6 @@ PARAMETER_ERRORS: list[Any] = [
     {"Parameter": {**PARAMETER, "ARN": 7}},
     {"Parameter": {**PARAMETER, "Version": None}},
     {"Parameter": {**PARAMETER, "Version": 7.5}},
-    {"Parameter": {**PARAMETER, "Selector": [CANARY]}},
     {"Parameter": {**PARAMETER, "LastModifiedDate": CANARY}},
 ]
 REFERENCE_ERRORS: list[Any] = [

@@ -151,6 +151,7 @@ def test_reading_by_one_name_costs_one_place() -> None:
     [
         (Query.secret("db", None, AWSPENDING), {}),
         (Query.secret("db", "v1", AWSPENDING), {}),
+        (Query.parameter("db:AWSPENDING"), {}),
         (DB, {"ttl_seconds": 0.0}),
     ],
 )
@@ -366,6 +367,34 @@ def test_who_asks_for_the_source_itself_gets_nothing_stale(
     assert len(here.source.calls) == 2
 
 
+@pytest.mark.parametrize("options", [{"refresh": True}, {"instead_of": "v1"}])
+def test_a_failed_refresh_does_not_keep_an_outdated_value_in_service(
+    options: dict[str, Any],
+) -> None:
+    """The source is back when the stamp comes: it is asked."""
+    here = world(stale_seconds=60.0)
+    here.store.get(DB)
+    here.source.now["db"] = DOWN
+    here.store.get(DB, **options)
+    here.source.now["db"] = "v2"
+    here.store.apply(edition(1, {"db": ("v2", 5)}))
+
+    assert ("v2", EXPIRED) == told(here.store.get(DB))
+
+
+def test_a_failed_refresh_of_a_fresh_value_does_not_outlast_its_ttl() -> None:
+    """Nobody was served a stale value: nobody has tried in vain yet."""
+    here = world(stale_seconds=60.0)
+    here.store.get(DB)
+    here.clock.tick(300 - REST_SECONDS / 2)
+    here.source.now["db"] = DOWN
+    here.store.get(DB, refresh=True)
+    here.clock.tick(REST_SECONDS / 2)
+    here.source.now["db"] = "v2"
+
+    assert ("v2", EXPIRED) == told(here.store.get(DB))
+
+
 def test_instead_of_does_not_take_a_stale_value_of_another_version() -> None:
     """It asks, although the source rests."""
     here = world(stale_seconds=60.0)
@@ -400,6 +429,19 @@ def test_patience_is_long_without_a_window() -> None:
     here.store.get(DB)
 
     assert [None, None] == here.source.timeouts
+
+
+def test_patience_is_long_for_what_a_stamp_outdated() -> None:
+    """A slow source is not a failing one: its new value is worth the wait."""
+    here = world(stale_seconds=60.0)
+    here.store.get(DB)
+    here.store.apply(edition(1, {"db": ("v2", 5)}))
+    here.store.get(DB)  # the source is behind, so this answer is in doubt as well
+    here.store.get(DB)
+    here.clock.tick(300)
+    here.store.get(DB)
+
+    assert [None, None, None, None] == here.source.timeouts
 
 
 def test_a_fault_in_the_source_ends_the_read_and_nothing_else() -> None:
@@ -714,6 +756,82 @@ def test_a_prefetch_does_not_ask_for_what_is_in_flight() -> None:
     assert ("v1", MISS) == told(reader.answer())
 
 
+def test_what_is_never_held_is_not_prefetched() -> None:
+    """It is asked for when it is read, and then again."""
+    here = world()
+    joined(here, DB, Query.secret("a", None, AWSPENDING), Query.secret("b"), b=0.0)
+
+    assert [[DB]] == here.source.batch_calls
+
+
+def again(here: World) -> None:
+    """Prefetch what is in doubt, and wait."""
+    for thread in here.store.prefetch_doubted():
+        thread.join(10)
+
+
+def test_what_a_sheet_doubts_after_a_prefetch_is_prefetched_again_once() -> None:
+    """That alone: neither what it spares, nor what was refused or not found."""
+    here = world()
+    here.source.now |= {"spared": "v7", "denied": DENIED, "down": DOWN}
+    names = ("db", "spared", "denied", "down", "missing")
+    joined(here, *(Query.secret(name) for name in names))
+    here.store.get(Query.secret("read", "v1"))
+    here.source.now["db"] = "v2"
+    here.store.apply(edition(1, {"db": ("v2", 5)}))
+    here.source.batch_calls.clear()
+    again(here)
+    assert ("v2", HIT) == told(here.store.get(DB))
+    here.store.apply(edition(2, {"db": ("v3", 6)}))
+    again(here)
+
+    assert [[DB]] == here.source.batch_calls
+
+
+@pytest.mark.parametrize("source_has", ["v1", DENIED])
+def test_what_a_sheet_outdates_during_a_prefetch_is_prefetched_again(
+    source_has: str | AwsError,
+) -> None:
+    """A value; a refusal is for the next read to try."""
+    here = world()
+    here.source.now["db"] = source_has
+    with here.source.gate("db") as gate:
+        threads = here.store.prefetch([DB])
+        gate.wait_for_arrival()
+        here.store.apply(edition(1, {"db": ("v2", 5)}))
+        here.source.now["db"] = "v2"
+    for thread in threads:
+        thread.join(10)
+    again(here)
+
+    calls = 2 if source_has == "v1" else 1
+    assert [[DB]] * calls == here.source.batch_calls
+    assert ("v2", HIT if calls == 2 else MISS) == told(here.store.get(DB))
+
+
+def test_what_is_still_under_way_is_not_prefetched_again() -> None:
+    """Who waits no longer for a prefetch does not start it twice."""
+    here = world()
+    with here.source.gate("db") as gate:
+        threads = here.store.prefetch([DB])
+        gate.wait_for_arrival()
+        here.store.apply(edition(1, {"db": ("v2", 5)}))
+        assert here.store.prefetch_doubted() == []
+    for thread in threads:
+        thread.join(10)
+
+
+def test_what_was_read_since_is_not_prefetched_again() -> None:
+    """The read has asked already."""
+    here = world()
+    joined(here, DB)
+    here.source.now["db"] = "v2"
+    here.store.apply(edition(1, {"db": ("v2", 5)}))
+    here.store.get(DB)
+
+    assert here.store.prefetch_doubted() == []
+
+
 # --- sharing a flight
 
 
@@ -898,8 +1016,9 @@ class StoreAndModel(RuleBasedStateMachine):
         self.stamp = wrong or self.version
         self.refused_seconds = None
         self.asked_in_a_row = 0
-        if self.held and self.stamp != self.held.version:
+        if self.held and self.stamp != self.held.version and not self.held.evicted:
             self.held = self.held._replace(evicted=True)
+            self.failed_seconds = None
         self.world.store.apply(
             edition(self.generation, {"db": (f"v{self.stamp}", self.generation)})
         )
@@ -926,10 +1045,11 @@ class StoreAndModel(RuleBasedStateMachine):
 
     @rule()
     def refresh(self) -> None:
-        """The source's own word, whatever is held."""
+        """The source's own word, whatever is held; what is fresh does not notice."""
+        held = self.world.store.peek(DB)
         answer = self.world.store.get(DB, refresh=True)
         assert told(answer) == (self._word(), REQUESTED)
-        self._note_fetch()
+        self._note_fetch(fresh=held is not None and held.how == HIT)
 
     @invariant()
     def bounded(self) -> None:
@@ -947,14 +1067,14 @@ class StoreAndModel(RuleBasedStateMachine):
             assert (got, how) == (self._word(), EXPIRED if self.held else MISS)
         self._note_fetch()
 
-    def _note_fetch(self) -> None:
+    def _note_fetch(self, *, fresh: bool = False) -> None:
         if self.state == "up":
             self.held = Held(self.version, self.stamp not in (None, self.version))
             self.refused_seconds = self.failed_seconds = None
         elif self.state == "denied":
             self.held = self.failed_seconds = None
             self.refused_seconds = 0.0
-        elif self.held:
+        elif self.held and not fresh:
             self.failed_seconds = 0.0
 
     def _is_good(self) -> bool:
