@@ -68,7 +68,7 @@ class Endpoint:
         self._store = store
         self._checker = checker
         self._token = token
-        self._clock = clock
+        self._now = clock.now
         self._renewed_token = renewed_token
         self._prepared: dict[bytes, _Prepared] = {}
         self.reads = 0
@@ -77,14 +77,18 @@ class Endpoint:
     def prepared(self, received: bytes) -> bytes | None:
         """The whole answer to bytes that were answered a moment ago."""
         prepared = self._prepared.get(received)
-        if prepared is None or prepared.epoch != self._epoch():
+        # Written out, and not a call more than it takes: this is the way of a hit.
+        if (
+            prepared is None
+            or prepared.epoch != self._store.epoch + self._checker.epoch
+        ):
             return None
-        now = self._clock.now()
-        holds = (
-            now.monotonic < prepared.until_monotonic
-            and prepared.from_wall <= now.wall < prepared.until_wall
-        )
-        if not holds:
+        wall, monotonic = self._now()
+        if (
+            monotonic >= prepared.until_monotonic
+            or wall >= prepared.until_wall
+            or wall < prepared.from_wall
+        ):
             return None
         self.reads += 1
         return prepared.answer
@@ -106,7 +110,7 @@ class Endpoint:
         if ask is None:
             return _PONG
         # Before anything is looked at: the answer holds no longer than what was seen.
-        epoch, now = self._epoch(), self._clock.now()
+        epoch, now = self._epoch(), self._now()
         due_seconds = self._checker.seconds_until_due()
         if due_seconds == 0.0 or ask.refresh:
             return None

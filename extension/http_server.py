@@ -142,11 +142,12 @@ class HttpServer:
         self._thread.join(timeout_seconds)
 
     def _run(self) -> None:
+        connections = self._connections
         while self._stop_by is None or not self._is_done(self._stop_by):
             timed = bool(self._slow or self._deaf or self._stop_by)
             own = []
             for fileno, _ in self._poll.poll(_TICK_SECONDS if timed else None):
-                connection = self._connections.get(fileno)
+                connection = connections.get(fileno)
                 if connection is None:
                     own.append(fileno)
                     continue
