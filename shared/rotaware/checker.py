@@ -171,20 +171,29 @@ class Checker:
         self._begun += 1
         self.epoch += 1
         self._began_at = self._clock.now()
-        check = (home, self._begun, self._began_at)
-        Thread(target=self._check, args=check, daemon=True).start()
+        number, began_at = self._begun, self._began_at
+        check = Thread(target=self._check, args=(home, number, began_at), daemon=True)
+        try:
+            check.start()
+        except RuntimeError as fault:  # the environment has no thread left
+            reason = "no thread can be started for a check"
+            self._land(number, began_at, self._failed("broken", reason, fault))
 
     def _check(self, home: SheetHome, number: int, began_at: Instant) -> None:
         back_off_seconds = self._back_off_seconds
         try:
             back_off_seconds = self._read(home, number)
         finally:
-            with self._done:
-                if number > self._finished:
-                    self._finished = number
-                    self._last_began = began_at
-                    self._back_off(back_off_seconds)
-                self._done.notify_all()
+            self._land(number, began_at, back_off_seconds)
+
+    def _land(self, number: int, began_at: Instant, back_off_seconds: float) -> None:
+        """Count a check as done, and wake who waits for it."""
+        with self._done:
+            if number > self._finished:
+                self._finished = number
+                self._last_began = began_at
+                self._back_off(back_off_seconds)
+            self._done.notify_all()
 
     def _read(self, home: SheetHome, number: int) -> float:
         """Read the sheet and pass it on; for how long to back off."""

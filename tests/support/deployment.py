@@ -30,7 +30,6 @@ TEMPLATE = ROOT / "infra" / "template.yaml"
 ARCHIVE = ROOT / "build" / "invalidator.zip"
 BUCKET = "rotaware-artifacts"
 FUNCTION = "AWS::Lambda::Function"
-MAPPING = "AWS::Lambda::EventSourceMapping"
 FINISHED = {"CREATE_COMPLETE", "CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}
 
 

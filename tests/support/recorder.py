@@ -2,7 +2,7 @@
 
 Calls are named as the AWS JSON protocols name them: `ssm.GetParameter`. Each client
 gets a recorder of its own, so that tests can say exactly what that client asked for.
-Rules change what happens to chosen calls: delay, refuse, or hold at a gate.
+Rules change what happens to chosen calls: refuse, or hold at a gate.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import http.client
 import json
 import socket
 import threading
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -76,7 +75,6 @@ class Recorder:
         self._calls: list[Call] = []
         self._gates: dict[str, Gate] = {}
         self._refusals: dict[str, Refusal] = {}
-        self._delays: dict[str, float] = {}
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.recorder = self
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -132,15 +130,6 @@ class Recorder:
         finally:
             del self._refusals[name]
 
-    @contextlib.contextmanager
-    def delaying(self, name: str, seconds: float) -> Iterator[None]:
-        """Let calls of one operation take longer."""
-        self._delays[name] = seconds
-        try:
-            yield
-        finally:
-            del self._delays[name]
-
     def cut_connections(self) -> None:
         """End every connection that is open now, as a peer that was restarted does."""
         for connection in tuple(self._server.connections):
@@ -159,7 +148,6 @@ class Recorder:
         if gate is not None:
             gate.arrived.set()
             gate.opened.wait(DEADLINE_SECONDS)
-        time.sleep(self._delays.get(name, 0))
         return self._refusals.get(name)
 
     def remember(self, call: Call) -> None:

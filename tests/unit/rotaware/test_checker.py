@@ -717,6 +717,25 @@ class TestFailure:
         assert ("broken", "RuntimeError") == (line["sheet"], line["exception_name"])
         assert [1] == environment.applied
 
+    def test_where_no_thread_is_left_a_read_goes_on(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """That a check cannot begin is a failed check, not a failed read."""
+        environment = Environment()
+        with monkeypatch.context() as patch:
+
+            def start(_: Thread) -> None:
+                raise RuntimeError("can't start new thread")
+
+            patch.setattr(Thread, "start", start)
+            environment.checker.ensure_checked()
+        (line,) = environment.logged()
+
+        assert ("broken", 1) == (line["sheet"], environment.checker.failed_checks)
+        assert 10.0 == environment.checker.seconds_until_due()
+        environment.interval_after_check()
+        assert [1] == environment.applied
+
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
     def test_the_end_of_a_thread_leaves_nothing_stuck(self) -> None:
         """Whatever ends a check, the next one is made, and waiters wake up."""
