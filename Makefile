@@ -3,8 +3,8 @@
 # What the virtual environment is made from; if not set, python3 where that is new
 # enough, else the newest one found.
 PYTHON ?=
-# The interpreter that the layer's launcher names; this machine's own if not set.
-INTERPRETER ?=
+# Which processor the layer is for: x86_64 or arm64; this machine's own if not set.
+ARCH ?=
 # What `make test` runs, for example TESTS=tests/unit.
 TESTS ?= tests
 
@@ -15,7 +15,7 @@ EMULATOR := build/tools/aws-lambda-rie
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help demo test check bench layer invalidator clean
+.PHONY: help demo test check fuzz bench startup simulate schedules layer layer-arm64 invalidator rootfs runtimes clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -23,7 +23,7 @@ help: ## show this list
 demo: $(VENV) $(EMULATOR) layer invalidator ## rotate a secret under a running function and watch the next read
 	@$(BIN)/python -m examples.demo.run
 
-test: $(VENV) $(EMULATOR) layer invalidator ## build, then run every test, with coverage
+test: $(VENV) $(EMULATOR) layer layer-arm64 invalidator rootfs runtimes ## build, then run every test, with coverage
 	@echo "running $(TESTS) ..."
 	@data=$$(mktemp -d build/coverage-XXXXXX) && trap 'rm -rf "$$data"' EXIT && \
 	export COVERAGE_FILE="$$data/coverage" PYTHONPATH=shared:. && \
@@ -38,14 +38,38 @@ check: $(VENV) ## lint, formatting, types, import contracts, template
 	@echo "import contracts ..." && PYTHONPATH=shared:. $(BIN)/lint-imports
 	@echo "template ..." && $(BIN)/cfn-lint infra/template.yaml
 
-bench: $(VENV) layer ## measure side by side with the peers; writes tables and plots
+fuzz: $(VENV) ## fuzz every parser (20 MB) and the running port (200,000 requests), from a new seed
+	@export FUZZ_SEED=$${FUZZ_SEED:-$$(date +%s)} PYTHONPATH=shared:. && \
+	FUZZ_BYTES=4000000 FUZZ_REQUESTS=200000 $(BIN)/python -m pytest -s tests/fuzz
+
+bench: $(VENV) layer runtimes ## measure side by side with the peers; writes tables and plots
 	@$(BIN)/python -m benchmarks.run
 
-layer: $(VENV) ## build/layer and build/layer.zip; INTERPRETER=/var/lang/bin/python3 for Lambda's Python
-	@$(BIN)/python -m infra.layer.build $(if $(INTERPRETER),--interpreter $(INTERPRETER))
+schedules: $(VENV) ## play COUNT=100000 schedules of the protocol, from a new seed or FIRST=
+	@PYTHONPATH=shared:. $(BIN)/python -m tests.simulation.run $(or $(COUNT),100000) $(if $(FIRST),--first $(FIRST))
+
+simulate: $(VENV) ## simulate up to 10,000 environments; writes tables and plots into docs
+	@PYTHONPATH=shared:. $(BIN)/python -m benchmarks.scale
+
+startup: $(VENV) layer ## what a start costs: clear text and TLS, a core and 8 % of one
+	@$(BIN)/python -m benchmarks.start_up
+
+layer: $(VENV) ## build/layer and its zip; ARCH=arm64 for Graviton: build/layer-arm64
+	@sh infra/toolchain/debian.sh prove:perl make patch
+	@$(BIN)/python -m infra.layer.build $(if $(ARCH),--arch $(ARCH))
+
+# The tests run this one too, by emulation.
+layer-arm64: layer
+	@$(BIN)/python -m infra.layer.build --arch arm64
 
 invalidator: $(VENV) ## build/invalidator and build/invalidator.zip
 	@$(BIN)/python -m infra.invalidator.build
+
+rootfs: $(VENV) ## the Debian 11 in which the layer is tested; needs root
+	@$(BIN)/python -m infra.toolchain.rootfs
+
+runtimes: $(VENV) ## Node.js, and a compiled function, for the tests in Debian 11
+	@$(BIN)/python -m infra.toolchain.runtimes
 
 clean: ## remove what was built, and all caches; .venv stays
 	rm -rf build htmlcov .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache

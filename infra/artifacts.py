@@ -107,6 +107,13 @@ def pack(folder: Path, archive: Path) -> None:
     fresh.replace(archive)
 
 
+def write(path: Path, text: str) -> None:
+    """Put a file into place, whole or not at all."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.write_text(text)
+    fresh.replace(path)
+
+
 def report(folder: Path, archive: Path) -> None:
     """Say how large the artifact is."""
     files = content(folder)

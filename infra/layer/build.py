@@ -1,94 +1,201 @@
-"""Build the layer: build/layer (what lies on /opt) and build/layer.zip.
+"""Build the layer for one architecture, and for Python functions without interpreter.
 
     extensions/rotaware   the launcher, the only file that Lambda starts
-    rotaware/             the extension's code; nothing else ever imports it
-    python/rotaware/      what function code imports
+    rotaware/bin, lib     the interpreter (infra/interpreter); not in layer-python
+    rotaware/             the extension's code, which nothing else ever imports; with
+                          the interpreter also as one file, which a start reads
+    python/rotaware/      what function code imports, as sources
 
-Bytecode lies beside the sources and is never checked against them: /opt is read-only,
-and the dates of a layer's files mean nothing.
+build/layer is for this machine's own architecture, build/layer-arm64 for a foreign
+one, and build/layer-python for functions on Python 3.12 or newer. Each folder is what
+lies on /opt; its zip and its SBOM lie beside it. Bytecode is never checked against
+sources: /opt is read-only, and the dates of a layer's files mean nothing.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
+import marshal
+import platform
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from infra import artifacts
+from infra.interpreter.build import BUILD_PYTHON, MACHINES, PINS, Build, BuildError
+from infra.interpreter.fetch import FetchError
+from infra.interpreter.library import LIBRARY as STANDARD_LIBRARY
+from infra.interpreter.library import PROGRAM, compile_files
+from infra.interpreter.sbom import sbom
+from infra.layer.strip import strip
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 REQUIREMENTS = Path("requirements/extension.txt")
 DEPENDENCIES = ("cachetools", "yaml")
-# The kernel cuts the first line of a script here.
-LONGEST_SHEBANG = 127
-LAUNCHER = """\
-#!{interpreter} -IS
+LIBRARY = Path("shared/rotaware")
+LOADER = Path("infra/layer/one_file.py")
+START = """
 import sys
-sys.path.insert(0, "/opt/rotaware")
+sys.path[:] = sys.argv[1:]
+import extension.application, extension.endpoint, extension.http_server
+import extension.workers, rotaware.tls, rotaware.tokens
+for name, module in sys.modules.items():
+    place = getattr(module, "__file__", None) or ""
+    if place.startswith(sys.argv[1]):
+        print(name, place)
+"""
+"""Tells the files from which every start imports."""
+PYC_HEADER_BYTES = 16
+MARSHAL_VERSION = 2
+"""Later ones write the same values differently, by how often they are referred to."""
+LAUNCHER = """\
+#!{python}
+import sys
+{search}
 from extension.__main__ import main
 main()
 """
-COMPILE = """
-import py_compile, sys
-from pathlib import Path
-mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-root = Path(sys.argv[1])
-for path in sorted(root.rglob("*.py")):
-    name = "/opt/" + str(path.relative_to(root))
-    py_compile.compile(str(path), dfile=name, doraise=True, invalidation_mode=mode)
-"""
 
 
-def assemble(layer: Path, interpreter: str) -> None:
-    """Lay out the layer in an empty folder."""
-    vendored = artifacts.vendor(REQUIREMENTS)
+def assemble(layer: Path, build: Build, architecture: str) -> None:
+    """Lay out the layer with its interpreter in an empty folder."""
     private = layer / "rotaware"
-    artifacts.copy_package(Path("extension"), private / "extension")
-    artifacts.copy_package(Path("shared/rotaware"), private / "rotaware")
-    for name in DEPENDENCIES:
-        artifacts.copy_package(vendored / name, private / name)
-    artifacts.copy_licences(vendored, private / "licenses")
-    artifacts.copy_package(Path("shared/rotaware"), layer / "python" / "rotaware")
-    compile_all(layer, interpreter)
+    shutil.copytree(build.root / architecture, private)
+    packages = [Path("extension"), LIBRARY, *_dependencies()]
+    modules = [path for package in packages for path in sorted(package.glob("*.py"))]
+    compiler = build.root / BUILD_PYTHON / PROGRAM
+    compile_files(
+        compiler,
+        [_compiled(path, private, "{0}.pyc") for path in modules],
+        optimise=2,
+    )
+    shown = f"/opt/rotaware/{LOADER.name}"
+    compile_files(
+        compiler, [(LOADER, private / f"{LOADER.stem}.pyc", shown)], optimise=2
+    )
+    (private / f"{LOADER.stem}.bin").write_bytes(_one_file(compiler, private))
+    library = layer / "python" / LIBRARY.name
+    artifacts.copy_package(LIBRARY, library)
+    compile_files(
+        compiler,
+        [
+            _compiled(path, library.parent, "__pycache__/{0}.cpython-313.pyc")
+            for path in sorted(library.glob("*.py"))
+        ],
+        optimise=0,
+    )
+    search = 'sys.path.insert(0, "/opt/rotaware")'
+    _finish(layer, f"/opt/rotaware/{PROGRAM} -IS", search)
+
+
+def _one_file(compiler: Path, private: Path) -> bytes:
+    """What ``one_file`` loads."""
+    private = private.absolute()
+    search = [str(private), str(private / STANDARD_LIBRARY)]
+    told = subprocess.run(
+        [compiler, "-IS", "-c", START, *search],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    modules = {}
+    for line in sorted(told.splitlines()):
+        name, _, place = line.partition(" ")
+        path = Path(place)
+        is_package = path.stem == "__init__"
+        package = str(path.parent.relative_to(private)) if is_package else ""
+        modules[name] = (package, path.read_bytes()[PYC_HEADER_BYTES:])
+    return marshal.dumps(modules, MARSHAL_VERSION)
+
+
+def assemble_without_interpreter(layer: Path) -> None:
+    """Lay out the flavour for Python functions in an empty folder.
+
+    It must run on several versions of Python, so it is sources, and it must be small:
+    so ``rotaware`` lies in it once, for the extension and for the function.
+    """
+    private = layer / "rotaware"
+    for package in (Path("extension"), *_dependencies()):
+        for path in sorted(package.glob("*.py")):
+            target = private / package.name / path.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(strip(path.read_text()))
+    artifacts.copy_package(LIBRARY, layer / "python" / LIBRARY.name)
+    # Of /opt/python we want our own package only: what else lies there comes last.
+    search = 'sys.path[:] = ["/opt/rotaware", *sys.path, "/opt/python"]'
+    # It cannot keep bytecode in /opt, so it need not try.
+    _finish(layer, "/var/lang/bin/python3 -IBS", search)
+
+
+def _dependencies() -> list[Path]:
+    vendored = artifacts.vendor(REQUIREMENTS)
+    return [vendored / name for name in DEPENDENCIES]
+
+
+def _compiled(source: Path, root: Path, name: str) -> tuple[Path, Path, str]:
+    """A source, where its bytecode goes, and what tracebacks call it."""
+    folder = root / source.parent.name
+    shown = f"/opt/{root.name}/{source.parent.name}/{source.name}"
+    return source, folder / name.format(source.stem), shown
+
+
+def _finish(layer: Path, python: str, search: str) -> None:
+    licences = layer / "rotaware" / "licenses"
+    artifacts.copy_licences(artifacts.vendor(REQUIREMENTS), licences)
     launcher = layer / "extensions" / "rotaware"
     launcher.parent.mkdir()
-    launcher.write_text(LAUNCHER.format(interpreter=interpreter))
+    launcher.write_text(LAUNCHER.format(python=python, search=search))
     launcher.chmod(0o755)
 
 
-def compile_all(layer: Path, interpreter: str) -> None:
-    """Compile with the interpreter that will run the code, if it is on this machine."""
-    compiler = interpreter if Path(interpreter).exists() else sys.executable
-    if compiler != interpreter:
-        version = "{}.{}".format(*sys.version_info)
-        print(f"{interpreter} is not here: bytecode is for Python {version} only")
-    # A fixed hash seed fixes the order of constant sets, and so the bytes.
-    environ = {"PYTHONHASHSEED": "0", "PATH": os.defpath}
-    command = [compiler, "-s", "-S", "-c", COMPILE, str(layer)]
-    subprocess.run(command, check=True, env=environ)
+def publish(
+    output: Path,
+    name: str,
+    fill: Callable[[Path], None],
+    pins: Mapping[str, Any] | None = None,
+) -> None:
+    """Make one layer's folder, zip and SBOM.
 
-
-def base_interpreter() -> str:
-    """The real interpreter under the virtual environment that runs this build."""
-    return str(Path(sys._base_executable).resolve())  # type: ignore[attr-defined]  # noqa: SLF001
+    Args:
+        output: Where they go.
+        name: Of the folder.
+        fill: Lays the layer out in an empty folder.
+        pins: What its interpreter is made of, if it has one.
+    """
+    layer, archive = output / name, output / f"{name}.zip"
+    with artifacts.replacing(layer) as fresh:
+        fill(fresh)
+    artifacts.pack(layer, archive)
+    text = sbom(layer, archive, artifacts.vendor(REQUIREMENTS), pins)
+    artifacts.write(output / f"{name}.cdx.json", text)
+    artifacts.report(layer, archive)
 
 
 def main() -> None:
     """Build the layer as the command line says."""
+    own = MACHINES[platform.machine()]
     parser = argparse.ArgumentParser(description="Build the Lambda layer.")
-    parser.add_argument("--interpreter", help="default: this Python's real path")
+    parser.add_argument("--arch", choices=("x86_64", "arm64"), default=own)
     parser.add_argument("--output", type=Path, default=artifacts.BUILD)
     options = parser.parse_args()
-    interpreter = options.interpreter or base_interpreter()
-    shebang = LAUNCHER.format(interpreter=interpreter).splitlines()[0]
-    if not interpreter.startswith("/") or len(shebang) > LONGEST_SHEBANG:
-        parser.error(f"--interpreter {interpreter}: a short absolute path is needed")
-    layer, archive = options.output / "layer", options.output / "layer.zip"
-    with artifacts.replacing(layer) as fresh:
-        assemble(fresh, interpreter)
-    artifacts.pack(layer, archive)
-    artifacts.report(layer, archive)
+    build = Build()
+    try:
+        build.interpreter(options.arch)
+    except (FetchError, BuildError) as error:
+        sys.exit(f"make layer: {error}")
+    name = "layer" if options.arch == own else f"layer-{options.arch}"
+    publish(
+        options.output,
+        name,
+        lambda layer: assemble(layer, build, options.arch),
+        PINS,
+    )
+    if options.arch == own:
+        publish(options.output, "layer-python", assemble_without_interpreter)
 
 
 if __name__ == "__main__":

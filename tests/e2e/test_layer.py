@@ -2,72 +2,174 @@
 
 from __future__ import annotations
 
+import ast
+import hashlib
+import json
 import os
 import subprocess
 import sys
 import zipfile
 from typing import TYPE_CHECKING
 
+import pytest
+
 from infra.artifacts import content
+from infra.interpreter.build import PINS
+from infra.layer.strip import strip
+from tests.support.extension_process import (
+    ExtensionProcess,
+    ScriptedAws,
+    layer_launcher,
+)
+from tests.support.extensions_api import FakeExtensionsApi
 from tests.support.sandbox import LAYER, ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 UNCHECKED_HASH = b"\x01\x00\x00\x00"
-LARGEST_ZIP = 1_000_000
+LARGEST_ZIP = 7_000_000
+LARGEST_ZIP_WITHOUT_INTERPRETER = 150_000
+LAYER_PYTHON = LAYER.with_name("layer-python")
+LAYERS = {
+    LAYER: "#!/opt/rotaware/bin/python3.13 -IS",
+    LAYER_PYTHON: "#!/var/lang/bin/python3 -IBS",
+}
 
 
-def build(module: str, output: Path, seed: str) -> Path:
-    """Run a build as `make` does, elsewhere, under another hash seed."""
+def build(module: str, output: Path, seed: str, umask: int) -> Path:
+    """Run a build as `make` does, elsewhere, under another hash seed and umask."""
     subprocess.run(
         [sys.executable, "-m", module, "--output", output],
         cwd=ROOT,
         env={**os.environ, "PYTHONHASHSEED": seed},
+        umask=umask,
         check=True,
         capture_output=True,
     )
     return output
 
 
-def test_one_file_to_start() -> None:
+def meaning(source: Path) -> str:
+    """A program's tree with the places where things begin, without docstrings."""
+    tree = ast.parse(source.read_text())
+    for node in ast.walk(tree):
+        for end in ("end_lineno", "end_col_offset"):
+            if hasattr(node, end):
+                delattr(node, end)
+        body = getattr(node, "body", None)
+        first = body[0] if isinstance(body, list) else None
+        text = first.value if isinstance(first, ast.Expr) else None
+        if isinstance(body, list) and isinstance(getattr(text, "value", None), str):
+            body[0] = ast.Pass()
+    return ast.dump(tree, include_attributes=True)
+
+
+def sha256(data: bytes) -> dict[str, str]:
+    """A hash as CycloneDX has it."""
+    return {"alg": "SHA-256", "content": hashlib.sha256(data).hexdigest()}
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
+def test_one_file_to_start(layer: Path) -> None:
     """Lambda starts every file in extensions/: there is one, and it is executable."""
-    (launcher,) = (LAYER / "extensions").iterdir()
-    first = launcher.read_text().splitlines()[0]
+    (launcher,) = (layer / "extensions").iterdir()
 
     assert launcher.name == "rotaware"
     assert launcher.stat().st_mode & 0o777 == 0o755
-    assert first.startswith("#!/")
-    assert first.endswith(" -IS")
+    assert launcher.read_text().splitlines()[0] == LAYERS[layer]
 
 
-def test_top_folders() -> None:
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
+def test_top_folders(layer: Path) -> None:
     """Nothing lies on /opt beside the launcher, its code, and the library."""
-    assert sorted(path.name for path in LAYER.iterdir()) == [
+    assert sorted(path.name for path in layer.iterdir()) == [
         "extensions",
         "python",
         "rotaware",
     ]
-    assert [path.name for path in (LAYER / "python").iterdir()] == ["rotaware"]
+    assert [path.name for path in (layer / "python").iterdir()] == ["rotaware"]
 
 
 def test_bytecode_is_never_checked() -> None:
-    """Every module has bytecode that is taken without looking at its source."""
-    sources = sorted(LAYER.rglob("*.py"))
-    for source in sources:
-        (compiled,) = (source.parent / "__pycache__").glob(f"{source.stem}.*.pyc")
+    """Whatever is compiled is taken without looking at its source."""
+    compiled = sorted(LAYER.rglob("*.pyc"))
 
-        assert compiled.read_bytes()[4:8] == UNCHECKED_HASH
-    assert sources
+    assert compiled
+    for path in compiled:
+        assert path.read_bytes()[4:8] == UNCHECKED_HASH
 
 
-def test_pure_python_and_small() -> None:
-    """No compiled extension module is in it, and the archive stays small."""
-    names = zipfile.ZipFile(LAYER.with_suffix(".zip")).namelist()
+def test_bytecode_names_no_place_of_the_build() -> None:
+    """Tracebacks name files as they lie on /opt; nothing tells where it was built."""
+    folder = str(ROOT).encode()
+
+    assert [name for name, (_, data) in content(LAYER).items() if folder in data] == []
+
+
+def test_the_extension_is_bytecode_only() -> None:
+    """The bundled interpreter needs no sources; other versions need nothing else."""
+    assert list((LAYER / "rotaware").rglob("*.py")) == []
+    assert list(LAYER_PYTHON.rglob("*.pyc")) == []
+
+
+@pytest.mark.parametrize(
+    ("layer", "limit"),
+    [(LAYER, LARGEST_ZIP), (LAYER_PYTHON, LARGEST_ZIP_WITHOUT_INTERPRETER)],
+    ids=lambda part: getattr(part, "name", ""),
+)
+def test_the_zip_is_small(layer: Path, limit: int) -> None:
+    """It holds the folder's files, nothing compiled for a C library, and is small."""
+    archive = layer.with_suffix(".zip")
+    names = zipfile.ZipFile(archive).namelist()
 
     assert [name for name in names if name.endswith((".so", ".pyi"))] == []
-    assert LAYER.with_suffix(".zip").stat().st_size < LARGEST_ZIP
-    assert set(names) == set(content(LAYER))
+    assert archive.stat().st_size < limit
+    assert set(names) == set(content(layer))
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
+def test_the_sbom_is_what_is_in_the_layer(layer: Path) -> None:
+    """Every file is there, with its hash, below the component that it belongs to."""
+    sbom = json.loads(layer.with_suffix(".cdx.json").read_text())
+    parts = sbom["components"]
+    files = [part for part in parts if part["type"] == "file"]
+    files += [file for part in parts for file in part.get("components", ())]
+    archive = layer.with_suffix(".zip").read_bytes()
+
+    assert {file["name"]: file["hashes"] for file in files} == {
+        name: [sha256(data)] for name, (_, data) in content(layer).items()
+    }
+    assert sbom["metadata"]["component"]["hashes"] == [sha256(archive)]
+
+
+def test_the_sbom_names_each_component() -> None:
+    """Versions are those of the pins, Debian's revision included."""
+    sbom = json.loads(LAYER.with_suffix(".cdx.json").read_text())
+    parts = {part["name"]: part for part in sbom["components"] if "version" in part}
+    pinned = (ROOT / "requirements" / "extension.txt").read_text()
+
+    assert set(parts) == {"cachetools", "PyYAML", "python", "openssl"}
+    for name in ("cachetools", "PyYAML"):
+        assert f"{name.lower()}=={parts[name]['version']} " in pinned
+    for name in ("python", "openssl"):
+        pins = PINS[name]
+        hashes = [
+            reference["hashes"][0]["content"]
+            for reference in parts[name]["externalReferences"]
+        ]
+
+        assert parts[name]["version"] == f"{pins['version']}-{pins['debian_revision']}"
+        assert hashes == list(pins["sha256"].values())
+    assert all(part["licenses"] for part in parts.values())
+
+
+def test_licences_come_along() -> None:
+    """The text of each component's licence is in the layer."""
+    folders = (LAYER / "rotaware" / "licenses").iterdir()
+    named = {folder.name.rpartition("-")[0].lower() for folder in folders}
+
+    assert named == {"cachetools", "pyyaml", "python", "openssl"}
 
 
 def test_library_is_the_source() -> None:
@@ -81,28 +183,59 @@ def test_library_is_the_source() -> None:
 
 
 def test_builds_are_reproducible(tmp_path: Path) -> None:
-    """Two builds are equal byte by byte, whatever the hash seed."""
-    for module, name in (
-        ("infra.layer.build", "layer.zip"),
-        ("infra.invalidator.build", "invalidator.zip"),
-    ):
-        first = build(module, tmp_path / "first", "1") / name
-        second = build(module, tmp_path / "second", "2") / name
+    """Two builds are equal byte by byte, whatever the hash seed and the umask."""
+    for module in ("infra.layer.build", "infra.invalidator.build"):
+        build(module, tmp_path / "first", "1", 0o022)
+        build(module, tmp_path / "second", "2", 0o077)
+    built = {path.name for path in (tmp_path / "first").iterdir() if path.is_file()}
 
-        assert first.read_bytes() == second.read_bytes()
+    assert built == {
+        "invalidator.zip",
+        "layer-python.cdx.json",
+        "layer-python.zip",
+        "layer.cdx.json",
+        "layer.zip",
+    }
+    for name in built:
+        first, second = tmp_path / "first" / name, tmp_path / "second" / name
+
+        assert first.read_bytes() == second.read_bytes(), name
 
 
-def test_an_unknown_interpreter_is_refused(tmp_path: Path) -> None:
-    """A relative interpreter cannot stand in a launcher: the build says so."""
-    options = ("--interpreter", "python3", "--output", tmp_path)
-    done = subprocess.run(
-        [sys.executable, "-m", "infra.layer.build", *options],
-        cwd=ROOT,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+@pytest.mark.parametrize(
+    ("source", "stripped"),
+    [
+        ("x = 1  # one\n", "x = 1\n"),
+        ('"""Doc."""\nx = "# no comment"\n', '""\nx = "# no comment"\n'),
+        ('def f():\n    """A\n\n    b."""\n', 'def f():\n    ""\n\n\n'),
+        ('class A:\n    """é"""; x = 1\n', 'class A:\n    ""; x = 1\n'),
+        ('x = """a\n# b\n"""\n', 'x = """a\n# b\n"""\n'),
+    ],
+)
+def test_stripping_keeps_every_statement_in_its_line(
+    source: str, stripped: str
+) -> None:
+    """Comments and docstrings go; all else stays where it is."""
+    assert strip(source) == stripped
 
-    assert done.returncode != 0
-    assert "python3: a short absolute path is needed" in done.stderr
-    assert list(tmp_path.iterdir()) == []
+
+def test_the_flavour_without_interpreter_serves(tmp_path: Path) -> None:
+    """A Python of Lambda's kind, and none of ours, reads a secret by it."""
+    launcher = layer_launcher(tmp_path, LAYER_PYTHON)
+    with FakeExtensionsApi() as api, ScriptedAws() as aws:
+        aws.secrets["db"] = "canary-Zp3"
+        process = ExtensionProcess(launcher, api, aws, tmp_path)
+        try:
+            api.wait_for_next()
+
+            assert process.secret("db") == "canary-Zp3"
+        finally:
+            process.child.stop()
+
+
+def test_the_flavour_without_interpreter_is_the_same_program() -> None:
+    """Its sources are the originals', line for line, docstrings and comments aside."""
+    for source in sorted((ROOT / "extension").glob("*.py")):
+        shipped = LAYER_PYTHON / "rotaware" / "extension" / source.name
+
+        assert meaning(shipped) == meaning(source), "run `make layer`"
