@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 import subprocess
+import sys
 import sysconfig
 import time
 from pathlib import Path
@@ -16,10 +17,14 @@ from benchmarks.stand_ins import REGION, STEP_SECONDS, ExtensionsApi
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from benchmarks.stand_ins import Aws
+
 TOKEN = "benchmark-token"
 SECRETS = [f"bench/secret-{number}" for number in range(10)]
 LAUNCHER = ["/opt/extensions/rotaware"]
 """The built layer's, bound on /opt."""
+WHOLE_PYTHON = Path("build/interpreter/build-python/bin/python3.13")
+"""The layer's interpreter once more, with the whole standard library."""
 BOTO3_EXTENSION = Path(__file__).parent / "peers" / "boto3_extension.py"
 
 
@@ -36,7 +41,7 @@ class Extension:
     def __init__(
         self,
         command: list[str],
-        aws_address: str,
+        aws: Aws,
         secrets: list[str],
         settings: dict[str, str],
     ) -> None:
@@ -44,7 +49,6 @@ class Extension:
         self.api = ExtensionsApi()
         environ = {
             "AWS_LAMBDA_RUNTIME_API": self.api.address,
-            "AWS_ENDPOINT_URL": f"http://{aws_address}",
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_ACCESS_KEY_ID": "AKIDBENCHMARK",
@@ -54,6 +58,7 @@ class Extension:
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "LD_LIBRARY_PATH": os.environ.get("LD_LIBRARY_PATH", ""),
             **{f"SECRET_{number}": name for number, name in enumerate(secrets)},
+            **aws.settings,
             **settings,
         }
         self.started_at = time.perf_counter()
@@ -105,13 +110,13 @@ class Extension:
 @contextlib.contextmanager
 def running(
     command: list[str],
-    aws_address: str,
+    aws: Aws,
     secrets: list[str] | None = None,
     **settings: str,
 ) -> Iterator[Extension]:
     """An extension, shut down at the end."""
     names = SECRETS if secrets is None else secrets
-    extension = Extension(command, aws_address, names, settings)
+    extension = Extension(command, aws, names, settings)
     try:
         yield extension
     finally:
@@ -125,13 +130,17 @@ def interpreter() -> str:
 
 
 def boto3_peer() -> list[str]:
-    """The peer's command: the same interpreter, spared the search for site-packages."""
+    """The peer's command, spared the search for site-packages.
+
+    It runs on the Python that this environment is made from: boto3 needs more of the
+    standard library than the layer's interpreter is compiled with.
+    """
     packages = sysconfig.get_path("purelib")
     start = f"import sys; sys.path.append({packages!r}); sys.argv[0] = {{0!r}};"
     code = start.format(str(BOTO3_EXTENSION)) + (
         " import runpy; runpy.run_path(sys.argv[0], run_name='__main__')"
     )
-    return [interpreter(), "-I", "-S", "-c", code]
+    return [str(Path(sys.executable).resolve()), "-I", "-S", "-c", code]
 
 
 def connect(port: int) -> socket.socket:

@@ -11,15 +11,18 @@ import contextlib
 import os
 import select
 import subprocess
-import sys
 import tempfile
 import time
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks import node
 from benchmarks.extension import (
     LAUNCHER,
     SECRETS,
+    TOKEN,
+    WHOLE_PYTHON,
     connect,
     free_port,
     interpreter,
@@ -38,6 +41,10 @@ if TYPE_CHECKING:
 ECHO = Path(__file__).parent / "peers" / "echo.py"
 CHUNK = 65536
 CONNECTIONS = 8
+READS = 200
+WARM_UP = 3000
+"""Reads until Node has compiled what it runs."""
+TOKEN_HEADER = "X-Aws-Parameters-Secrets-Token"
 MEMORY_LIMIT_BYTES = 12 * 1024 * 1024
 
 
@@ -45,10 +52,8 @@ def measure(rounds: int) -> tuple[list[Row], list[Count]]:
     """Read from everyone in turn, ``rounds`` times."""
     aws = Aws(0.0)
     with contextlib.ExitStack() as stack:
-        ours = stack.enter_context(running(LAUNCHER, aws.address))
-        unstamped = stack.enter_context(
-            running(LAUNCHER, aws.address, ROTAWARE_STAMPS="off")
-        )
+        ours = stack.enter_context(running(LAUNCHER, aws))
+        unstamped = stack.enter_context(running(LAUNCHER, aws, ROTAWARE_STAMPS="off"))
         for extension in (ours, unstamped):
             extension.first_secret_seconds()
         answer = _read(ours)
@@ -61,6 +66,7 @@ def measure(rounds: int) -> tuple[list[Row], list[Count]]:
             rows = [
                 *_kept_alive(rounds, ours, unstamped, blocking),
                 _anew(rounds, request, ours.port, selectors),
+                *_from_node(rounds, ours.port),
             ]
         rows.append(_throughput(rounds, request, ours.port, streams))
         return rows, [_memory(ours)]
@@ -99,6 +105,28 @@ def _kept_alive(
         Row("warm hit, kept alive", "µs", stamped, bare, "blocking echo", 1.25),
         Row("the same, against stamps off", "µs", stamped, plain, "stamps off", 1.05),
     ]
+
+
+def _from_node(rounds: int, port: int) -> list[Row]:
+    """By the HTTP client that comes with each language, over one kept connection."""
+    if not node.NODE.exists():
+        print("  no build/runtimes/node: run `make runtimes` for reads from Node")
+        return []
+    path = f"/secretsmanager/get?secretId={SECRETS[0]}"
+    client = HTTPConnection("127.0.0.1", port, timeout=STEP_SECONDS)
+    from_node: list[float] = []
+    from_python: list[float] = []
+    with node.reading(port, path) as read, contextlib.closing(client):
+        read(WARM_UP)
+        for _ in range(rounds):
+            from_node += read(READS)
+            for _ in range(READS):
+                began = time.perf_counter()
+                client.request("GET", path, headers={TOKEN_HEADER: TOKEN})
+                client.getresponse().read()
+                from_python.append((time.perf_counter() - began) * 1e6)
+    name = "warm hit, kept alive, from Node"
+    return [Row(name, "µs", from_node, from_python, "from Python", 2)]
 
 
 def _anew(rounds: int, request: bytes, ours: int, echo: int) -> Row:
@@ -177,7 +205,7 @@ def _memory(ours: Extension) -> Count:
 
 def _latencies(client: socket.socket, request: bytes) -> list[float]:
     samples = []
-    for _ in range(200):
+    for _ in range(READS):
         began = time.perf_counter()
         client.sendall(request)
         client.recv(CHUNK)
@@ -196,7 +224,7 @@ def _echo(kind: str, answer: bytes) -> Iterator[int]:
     port = free_port()
     with tempfile.NamedTemporaryFile() as file:
         Path(file.name).write_bytes(answer)
-        command = [sys.executable, str(ECHO), kind, str(port), file.name]
+        command = [str(WHOLE_PYTHON), str(ECHO), kind, str(port), file.name]
         with subprocess.Popen(command) as process:
             try:
                 _wait_until_it_answers(port)

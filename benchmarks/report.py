@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import statistics
+import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from benchmarks.extension import interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,6 +93,14 @@ def write_into_readme(text: str) -> None:
     README.write_text(before + begin + text + end + after, encoding="utf-8")
 
 
+def layers_python() -> str:
+    """The version of the layer's interpreter."""
+    command = [interpreter(), "-IS", "-c", "import sys; print(sys.version.split()[0])"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout[
+        :-1
+    ]
+
+
 def machine() -> str:
     """What was measured on."""
     model = next(
@@ -103,8 +114,9 @@ def machine() -> str:
     cores = os.cpu_count()
     return (
         f"Medians of interleaved samples, one run, on {cores} cores of {model},"
-        f" Linux {platform.release().split('-')[0]}, CPython"
-        f" {platform.python_version()}."
+        f" Linux {platform.release().split('-')[0]}. rotaware, the bare interpreter and"
+        f" the echo servers run on the layer's own CPython {layers_python()}, boto3 and"
+        f" the clients on CPython {platform.python_version()}."
     )
 
 

@@ -7,15 +7,23 @@ AWS call is answered after a fixed delay.
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+
+from tests.support.hostile_aws import AMAZON, BY_AMAZON, SERVER_KEY
 
 REGION = "eu-west-1"
 ACCOUNT = "123456789012"
 STEP_SECONDS = 30.0
+_CA_FILES = (
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/certs/ca-certificates.crt",
+)
 
 
 class _Quick(BaseHTTPRequestHandler):
@@ -94,9 +102,13 @@ class Aws(_Server):
 
     Args:
         delay_seconds: Before each answer.
+        directory: For the certificates, if it is to speak TLS.
+
+    Attributes:
+        settings: What tells an AWS client to call this one.
     """
 
-    def __init__(self, delay_seconds: float) -> None:
+    def __init__(self, delay_seconds: float, directory: Path | None = None) -> None:
         self.calls: Counter[str] = Counter()
         aws = self
 
@@ -111,6 +123,27 @@ class Aws(_Server):
                 self.reply(_answer(operation, request))
 
         super().__init__(Handler)
+        self.settings = {"AWS_ENDPOINT_URL": f"http://{self.address}"}
+        if directory is not None:
+            self._secure(directory)
+
+    def _secure(self, directory: Path) -> None:
+        """Speak TLS, with a certificate by one of as many authorities as are usual."""
+        certificate, ca_file = directory / "server.pem", directory / "ca.pem"
+        certificate.write_text(BY_AMAZON + SERVER_KEY, encoding="utf-8")
+        usual = [Path(path) for path in _CA_FILES if Path(path).exists()][:1]
+        texts = [path.read_text(encoding="utf-8") for path in usual]
+        ca_file.write_text("\n".join([*texts, AMAZON]), encoding="utf-8")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        # Each connection shakes hands in its own thread, when it is first read.
+        self._server.socket = context.wrap_socket(
+            self._server.socket, server_side=True, do_handshake_on_connect=False
+        )
+        self.settings = {
+            "AWS_ENDPOINT_URL": f"https://{self.address}",
+            "AWS_CA_BUNDLE": str(ca_file),
+        }
 
 
 def _answer(operation: str, request: dict[str, Any]) -> dict[str, Any]:

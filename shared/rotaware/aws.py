@@ -13,24 +13,25 @@ Rules:
 from __future__ import annotations
 
 import os.path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from rotaware.aws_json import STALE_SIGNATURE, decode, encode, skew_seconds
+from rotaware.aws_json import decode, encode, skew_seconds
 from rotaware.clock import Deadline
 from rotaware.connection import Connections
 from rotaware.credentials import from_environ as credentials_from_environ
 from rotaware.endpoints import SERVICES, Endpoint, endpoint
 from rotaware.errors import (
-    AwsError,
+    AwsSignatureError,
     AwsThrottledError,
     AwsUnavailableError,
     SettingsError,
 )
 from rotaware.http1 import encode_request
+from rotaware.lean import TYPE_CHECKING, NamedTuple, Protocol
 from rotaware.sigv4 import Request, Signer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
 
     from rotaware.aws_json import Message
     from rotaware.clock import Clock
@@ -63,7 +64,7 @@ class Aws(Protocol):
         """AWS's answer; raises AwsError, or AwsUnavailableError for what may pass.
 
         Args:
-            service: ``secretsmanager``, ``ssm`` or ``kms``.
+            service: One of ``rotaware.endpoints.SERVICES``.
             operation: Such as ``GetSecretValue``.
             request: In AWS's JSON shape: dates are epoch numbers, blobs base64 text.
             timeout_seconds: The bound on the whole call.
@@ -115,17 +116,19 @@ class AwsClient:
         clock: Clock,
         random: Callable[[], float],
         max_connections: int,
+        services: Iterable[str] = SERVICES,
     ) -> AwsClient:
         """A client for the Region, endpoints and credentials of the environment.
 
         Nothing is sent and no certificate is read yet. SettingsError names every
-        variable that is missing or wrong.
+        variable that is missing or wrong. What the environment says of other services
+        than those that will be called is not looked at.
         """
         problems: list[str] = []
-        services: dict[str, _Service] = {}
+        places: dict[str, _Service] = {}
         ca_file: str | None = None
         try:
-            services = _services(environ)
+            places = _services(environ, services)
         except SettingsError as error:
             problems += error.problems
         try:
@@ -144,7 +147,7 @@ class AwsClient:
         if problems:
             raise SettingsError(problems)
         return cls(
-            services=services,
+            services=places,
             credentials=credentials,
             connections=connections,
             clock=clock,
@@ -179,6 +182,8 @@ class AwsClient:
         while True:
             try:
                 return self._attempt(service, message, deadline)
+            except AwsSignatureError:
+                raise  # it has been signed anew already
             except AwsUnavailableError as error:
                 pause = self._pause_seconds(error, attempt)
                 out_of_time = pause >= deadline.remaining_seconds()
@@ -198,9 +203,8 @@ class AwsClient:
         response = self._send(service, message, credentials, deadline)
         try:
             return decode(response)
-        except AwsError as error:
-            if error.code not in STALE_SIGNATURE:
-                raise
+        except AwsSignatureError:
+            pass
         self._skew_seconds = skew_seconds(response, self._clock.now().wall)
         credentials = self._credentials.refresh(credentials, deadline)
         return decode(self._send(service, message, credentials, deadline))
@@ -238,18 +242,18 @@ class AwsClient:
         return self._random() * base * 2.0**attempt
 
 
-def _services(environ: Mapping[str, str]) -> dict[str, _Service]:
+def _services(environ: Mapping[str, str], names: Iterable[str]) -> dict[str, _Service]:
     region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
     if not region:
         raise SettingsError(["AWS_REGION: is not set; set it as Lambda does"])
     services: dict[str, _Service] = {}
     problems: dict[str, None] = {}
-    for name in SERVICES:
+    for name in names:
         try:
             services[name] = _Service(
                 endpoint(name, region, environ), Signer(name, region)
             )
-        except SettingsError as error:  # noqa: PERF203  three times, at start
+        except SettingsError as error:  # noqa: PERF203  a few times, at start
             problems.update(dict.fromkeys(error.problems))
     if problems:
         raise SettingsError(list(problems))

@@ -1,46 +1,42 @@
-"""AWS's JSON 1.1 protocol: what a call and its answer look like. Pure."""
+"""AWS's JSON protocols: what a call and its answer look like. Pure."""
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
-
-from rotaware.errors import AwsError, AwsUnavailableError, aws_error
+from rotaware import lean_json as json
+from rotaware.errors import (
+    AwsError,
+    AwsSignatureError,
+    AwsUnavailableError,
+    aws_error,
+)
+from rotaware.lean import TYPE_CHECKING
 from rotaware.sigv4 import utc_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import TypeAlias
+    from typing import Any, TypeAlias
 
     from rotaware.http1 import Response
 
     Message: TypeAlias = tuple[tuple[tuple[str, str], ...], bytes]
 
-_TARGETS = {
-    "secretsmanager": "secretsmanager",
-    "ssm": "AmazonSSM",
-    "kms": "TrentService",
+# Prefix of the targets, and the protocol's version.
+_SERVICES = {
+    "secretsmanager": ("secretsmanager", "1.1"),
+    "ssm": ("AmazonSSM", "1.1"),
+    "kms": ("TrentService", "1.1"),
+    "dynamodb": ("DynamoDB_20120810", "1.0"),
 }
 _TOLERATED_SKEW_SECONDS = 240.0
-STALE_SIGNATURE = frozenset(
-    {
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "InvalidSignatureException",
-        "RequestExpired",
-        "RequestTimeTooSkewed",
-        "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
-    }
-)
 _MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 
 
 def encode(service: str, operation: str, request: Mapping[str, Any]) -> Message:
     """The headers that tell a call, and its body."""
+    target, version = _SERVICES[service]
     headers = (
-        ("X-Amz-Target", f"{_TARGETS[service]}.{operation}"),
-        ("Content-Type", "application/x-amz-json-1.1"),
+        ("X-Amz-Target", f"{target}.{operation}"),
+        ("Content-Type", f"application/x-amz-json-{version}"),
     )
     return headers, json.dumps(dict(request)).encode()
 
@@ -73,10 +69,14 @@ def _error(response: Response, document: dict[str, Any]) -> AwsError:
         or document.get("Message")
         or f"HTTP status {status} without a message"
     )
-    if code in STALE_SIGNATURE:
+    error = aws_error(code, message, status)
+    if isinstance(error, AwsSignatureError):
         # What follows the first line repeats the request, session token included.
-        message = message.partition("\n")[0]
-    return aws_error(code, message, status)
+        error.args = (message.partition("\n")[0],)
+    if type(error) is AwsError and (code == str(status) or status < 400):  # noqa: PLR2004
+        # AWS names what it refuses, and redirects nobody: a proxy spoke in its place.
+        return AwsUnavailableError(code, message)
+    return error
 
 
 def skew_seconds(response: Response, now: float) -> float:

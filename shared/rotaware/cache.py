@@ -8,11 +8,10 @@ goes first. The caller locks.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
 import cachetools
 
 from rotaware.clock import Instant, age_seconds
+from rotaware.lean import TYPE_CHECKING, NamedTuple
 from rotaware.secret import Fetched
 from rotaware.sheet import outdates, version_digest
 

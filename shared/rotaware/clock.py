@@ -8,7 +8,8 @@ a wall clock that went back makes everything old.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from rotaware.lean import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +43,8 @@ class SystemClock:
 
     def now(self) -> Instant:
         """The current moment."""
-        return Instant(time.time(), time.monotonic())
+        # Asked at every read, so without the checks of a call.
+        return tuple.__new__(Instant, (time.time(), time.monotonic()))
 
 
 def age_seconds(since: Instant, now: Instant) -> float:

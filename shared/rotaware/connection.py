@@ -5,27 +5,28 @@ Rules:
 2. A kept connection that turns out dead before a byte of the answer came is replaced
    once, invisibly: Lambda freezes processes, and peers hang up meanwhile.
 3. A connection that failed takes the other idle ones to the same place with it.
-4. ``ssl`` is imported and the CA file is read when the first https request is sent,
-   once. The host name and the certificate are always checked.
+4. TLS is loaded and the CA file is read when the first https request is sent, once.
+   ``rotaware.tls`` always checks the host name and the certificate.
 5. Whatever goes wrong is an AwsUnavailableError that names the host, never the content.
 """
 
 from __future__ import annotations
 
-import socket
+import _socket
 import threading
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rotaware.clock import Deadline, age_seconds
 from rotaware.errors import AwsTimeoutError, AwsUnavailableError
 from rotaware.http1 import BadAnswerError, Incoming, read_response
+from rotaware.lean import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    import ssl
+    from typing import Any
 
     from rotaware.clock import Clock, Instant
     from rotaware.endpoints import Endpoint
     from rotaware.http1 import Response
+    from rotaware.tls import Secured, Tls
 
 _IDLE_SECONDS = 60.0
 _RECEIVE_BYTES = 64 * 1024
@@ -70,7 +71,7 @@ class Connections:
         self._limits = limits
         self._lock = threading.Lock()
         self._places: dict[tuple[str, str, int], _Place] = {}
-        self._tls: ssl.SSLContext | None = None
+        self._tls: Tls | None = None
 
     def send(self, endpoint: Endpoint, request: bytes, deadline: Deadline) -> Response:
         """Send one whole request and receive its answer."""
@@ -145,35 +146,48 @@ class Connections:
 
     def _open(self, endpoint: Endpoint, deadline: Deadline) -> _Connection:
         try:
-            raw = _connect(endpoint, deadline, self._limits.connect_seconds)
+            tls = None if endpoint.scheme == "http" else self._trust()
             try:
-                raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                return _Connection(
-                    endpoint.host, self._secured(raw, endpoint, deadline)
-                )
-            except BaseException:
-                raw.close()
-                raise
+                return self._opened(endpoint, tls, deadline)
+            except OSError as error:
+                if tls is None or not tls.is_too_narrow(error):
+                    raise
+            return self._opened(endpoint, self._trust(tls), deadline)
         except TimeoutError:
             raise AwsTimeoutError(f"{endpoint.host}: no connection in time") from None
         except OSError as error:
             raise _unavailable(endpoint.host, error) from error
 
-    def _secured(
-        self, raw: socket.socket, endpoint: Endpoint, deadline: Deadline
-    ) -> socket.socket:
-        if endpoint.scheme == "http":
-            return raw
-        context = self._tls_context()
-        raw.settimeout(_left(deadline, self._limits.read_seconds))
-        # As bytes: a str goes through the idna codec, which costs an import of its own.
-        return context.wrap_socket(raw, server_hostname=endpoint.host.encode())
+    def _opened(
+        self, endpoint: Endpoint, tls: Tls | None, deadline: Deadline
+    ) -> _Connection:
+        raw = _connect(endpoint, deadline, self._limits.connect_seconds)
+        try:
+            raw.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+            if tls is None:
+                return _Connection(endpoint.host, raw, raw)
+            raw.settimeout(_left(deadline, self._limits.read_seconds))
+            return _Connection(endpoint.host, raw, tls.secured(raw, endpoint.host))
+        except BaseException:
+            raw.close()
+            raise
 
-    def _tls_context(self) -> ssl.SSLContext:
+    def _trust(self, too_narrow: Tls | None = None) -> Tls:
+        """Whom to trust; all in the CA file, once Amazon's do not suffice."""
+        from rotaware.tls import Tls  # noqa: PLC0415  http needs none of it
+
         with self._lock:
             if self._tls is None:
-                self._tls = _new_tls_context(self._ca_file)
+                self._tls = Tls(self._ca_file)
+            elif self._tls is too_narrow:
+                self._tls = Tls(self._ca_file, everybody=True)
             return self._tls
+
+
+class _Socket(_socket.socket):
+    """One that the TLS layer can refer to."""
+
+    __slots__ = ("__weakref__",)
 
 
 class _Place:
@@ -189,22 +203,25 @@ class _Place:
 class _Connection:
     """One connected socket, used by one request at a time."""
 
-    __slots__ = ("_host", "_socket", "idle_since")
+    __slots__ = ("_host", "_raw", "_stream", "idle_since")
 
-    def __init__(self, host: str, connected: socket.socket) -> None:
+    def __init__(
+        self, host: str, raw: _socket.socket, stream: _socket.socket | Secured
+    ) -> None:
         self._host = host
-        self._socket = connected
+        self._raw = raw
+        self._stream = stream
         self.idle_since: Instant | None = None
 
     def is_usable(self, now: Instant) -> bool:
         """Whether a kept connection is young and the peer has said nothing since."""
         if self.idle_since is None or age_seconds(self.idle_since, now) > _IDLE_SECONDS:
             return False
-        self._socket.settimeout(0)
+        self._raw.settimeout(0)
         try:
-            # On the socket itself: an SSLSocket takes no flags. Bytes or an end here
-            # mean that the peer hung up.
-            socket.socket.recv(self._socket, 1, socket.MSG_PEEK)
+            # On the connection itself, under TLS. Bytes or an end here mean that the
+            # peer hung up.
+            self._raw.recv(1, _socket.MSG_PEEK)
         except BlockingIOError:
             return True
         except OSError:
@@ -215,13 +232,13 @@ class _Connection:
         """The answer, and whether the connection can be used again."""
 
         def receive() -> bytes:
-            self._socket.settimeout(_left(deadline))
-            return self._socket.recv(_RECEIVE_BYTES)
+            self._raw.settimeout(_left(deadline))
+            return self._stream.recv(_RECEIVE_BYTES)
 
         incoming = Incoming(receive)
         try:
-            self._socket.settimeout(_left(deadline))
-            self._socket.sendall(request)
+            self._raw.settimeout(_left(deadline))
+            self._stream.sendall(request)
             return read_response(incoming)
         except TimeoutError:
             raise AwsTimeoutError(f"{self._host}: no answer in time") from None
@@ -232,15 +249,15 @@ class _Connection:
 
     def close(self) -> None:
         """Hang up."""
-        self._socket.close()
+        self._raw.close()
 
 
 def _connect(
     endpoint: Endpoint, deadline: Deadline, limit_seconds: float
-) -> socket.socket:
+) -> _socket.socket:
     failure: OSError = OSError("the host has no address")
     for family, kind, protocol, _, address in _addresses(endpoint, deadline):
-        connecting = socket.socket(family, kind, protocol)
+        connecting = _Socket(family, kind, protocol)
         try:
             connecting.settimeout(_left(deadline, limit_seconds))
             connecting.connect(address)
@@ -261,33 +278,22 @@ def _addresses(endpoint: Endpoint, deadline: Deadline) -> list[Any]:
             # As bytes: a str goes through the idna codec, an import of its own.
             host = endpoint.host.encode()
             found.append(
-                socket.getaddrinfo(host, endpoint.port, type=socket.SOCK_STREAM)
+                _socket.getaddrinfo(host, endpoint.port, type=_socket.SOCK_STREAM)
             )
         except OSError as error:
             found.append(error)
 
     resolver = threading.Thread(target=resolve, daemon=True)
-    resolver.start()
-    resolver.join(deadline.remaining_seconds())
+    try:
+        resolver.start()
+        resolver.join(deadline.remaining_seconds())
+    except RuntimeError:  # no thread is left: better late than not at all
+        resolve()
     if not found:
         raise TimeoutError
     if isinstance(found[0], OSError):
         raise found[0]
     return found[0]
-
-
-def _new_tls_context(ca_file: str | None) -> ssl.SSLContext:
-    import ssl  # noqa: PLC0415  a third of the client's cost, and http needs none of it
-
-    if ca_file is None:
-        raise OSError("no CA certificates found; set AWS_CA_BUNDLE")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_verify_locations(ca_file)
-    except OSError as error:
-        raise OSError(f"{ca_file} holds no usable CA certificates") from error
-    return context
 
 
 def _left(deadline: Deadline, limit_seconds: float = float("inf")) -> float:

@@ -10,15 +10,15 @@ Rules:
 
 from __future__ import annotations
 
-import json
-import socket
+import _socket
 import threading
-from typing import TYPE_CHECKING, Protocol
 
+from rotaware import lean_json as json
 from rotaware.clock import Deadline
 from rotaware.endpoints import Endpoint
 from rotaware.errors import AwsTimeoutError, AwsUnavailableError, SettingsError
 from rotaware.http1 import encode_request
+from rotaware.lean import TYPE_CHECKING, Protocol
 from rotaware.sigv4 import utc_seconds
 
 if TYPE_CHECKING:
@@ -256,11 +256,11 @@ def _is_near(host: str) -> bool:
     if host == "localhost" or host in _LINK_HOSTS:
         return True
     try:
-        return socket.inet_pton(socket.AF_INET, host)[0] == _IPV4_LOOPBACK_NET
+        return _socket.inet_pton(_socket.AF_INET, host)[0] == _IPV4_LOOPBACK_NET
     except OSError:
         pass
     try:
-        return socket.inet_pton(socket.AF_INET6, host) == bytes(15) + b"\x01"
+        return _socket.inet_pton(_socket.AF_INET6, host) == bytes(15) + b"\x01"
     except OSError:
         return False
 

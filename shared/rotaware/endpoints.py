@@ -9,15 +9,14 @@ Pure. Rules:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
 from rotaware import parsers
 from rotaware.errors import SettingsError
+from rotaware.lean import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SERVICES = ("secretsmanager", "ssm", "kms")
+SERVICES = ("secretsmanager", "ssm", "kms", "dynamodb")
 
 # Region prefix, partition, suffix, suffix of the dual-stack endpoints.
 _PARTITIONS = (
@@ -38,6 +37,8 @@ _DUAL_STACK_SECRETS = {
     ("aws-us-gov", True): "amazonaws.com",
     ("aws-cn", False): "amazonaws.com.cn",
 }
+# Services whose every endpoint in GovCloud is a FIPS endpoint.
+_FIPS_IN_GOVCLOUD = {"ssm", "dynamodb"}
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-._")
 _IPV6_CHARACTERS = frozenset("0123456789abcdef:.")
@@ -133,8 +134,8 @@ def _host(service: str, region: str, *, fips: bool, dual_stack: bool) -> str:
         suffix = dual_suffix
         if service == "secretsmanager":
             suffix = _DUAL_STACK_SECRETS.get((partition, fips), suffix)
-    elif service == "ssm" and partition == "aws-us-gov":
-        name = service  # every SSM endpoint of GovCloud is a FIPS endpoint
+    elif service in _FIPS_IN_GOVCLOUD and partition == "aws-us-gov":
+        name = service
     return f"{name}.{region}.{suffix}"
 
 

@@ -9,6 +9,7 @@
     └── AwsError                    AWS refused: its own code, message and status
         └── AwsUnavailableError     AWS did not answer, or asked to come back later
             ├── AwsThrottledError   it said so: slow down
+            ├── AwsSignatureError   it did not take the caller's keys or clock
             └── AwsTimeoutError     no answer within the time allowed
 
 Messages name ids, fields and fixes. They never hold a secret's value.
@@ -30,6 +31,20 @@ _THROTTLED = frozenset(
         "ThrottlingException",
         "TooManyRequestsException",
         "TooManyUpdates",
+    }
+)
+_SIGNATURE = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "MissingAuthenticationToken",
+        "RequestExpired",
+        "RequestTimeTooSkewed",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
     }
 )
 _TRANSIENT = frozenset({"RequestTimeout", "RequestTimeoutException"})
@@ -117,6 +132,13 @@ class AwsThrottledError(AwsUnavailableError):
     """AWS asked for fewer calls."""
 
 
+class AwsSignatureError(AwsUnavailableError):
+    """AWS did not take the caller's keys or clock.
+
+    It says nothing about what was asked for, and keys and clocks are renewed.
+    """
+
+
 class AwsTimeoutError(AwsUnavailableError):
     """AWS did not answer within the time allowed."""
 
@@ -128,6 +150,8 @@ def aws_error(code: str, message: str, status: int) -> AwsError:
     """The error that an answer of AWS stands for: refused, or what may pass."""
     if code in _THROTTLED or status == _TOO_MANY_REQUESTS:
         return AwsThrottledError(code, message, status)
+    if code in _SIGNATURE:
+        return AwsSignatureError(code, message, status)
     if code in _TRANSIENT or status == _REQUEST_TIMEOUT or status >= _SERVER_ERROR:
         return AwsUnavailableError(code, message, status)
     return AwsError(code, message, status)

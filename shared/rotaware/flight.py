@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from threading import Event
-from typing import TYPE_CHECKING, NamedTuple
 
 from rotaware.errors import RotawareError
+from rotaware.lean import TYPE_CHECKING, NamedTuple
 from rotaware.secret import Fetched
 
 if TYPE_CHECKING:

@@ -9,16 +9,28 @@ without its causes and without local values.
 
 from __future__ import annotations
 
-import json
 import sys
 from threading import RLock
 from time import localtime, strftime
-from typing import TYPE_CHECKING, TextIO
+
+from rotaware import lean_json as json
+from rotaware.lean import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Protocol
 
     from rotaware.clock import Clock
+
+    class Stream(Protocol):
+        """As much of a text file as lines need."""
+
+        def write(self, text: str, /) -> object:
+            """Take a line."""
+
+        def flush(self) -> object:
+            """Pass on what was taken."""
+
 
 LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "NONE": 50}
 
@@ -53,7 +65,7 @@ class Logger:
         *,
         service: str,
         level: str,
-        stream: TextIO,
+        stream: Stream,
         clock: Clock,
         function_name: str | None = None,
     ) -> None:
@@ -93,10 +105,19 @@ class Logger:
         if LEVELS[level] < self._threshold:
             return
         caller = sys._getframe(2)  # noqa: SLF001  the documented way to one's caller
+        location = f"{caller.f_code.co_name}:{caller.f_lineno}"
+        try:  # noqa: SIM105  contextlib costs start-up time
+            self._write(self._line(level, location, message, fields))
+        except Exception:  # noqa: BLE001, S110  no memory, or the stream is gone
+            pass
+
+    def _line(
+        self, level: str, location: str, message: str, fields: Mapping[str, object]
+    ) -> str:
         wall = self._clock.now().wall
         line: dict[str, object] = {
             "level": level,
-            "location": f"{caller.f_code.co_name}:{caller.f_lineno}",
+            "location": location,
             "message": message,
             "timestamp": _timestamp(wall),
             "service": self._service,
@@ -111,18 +132,15 @@ class Logger:
             del line["exception"]
             line.update(_described(exception))
         line["xray_trace_id"] = self._xray_trace_id
-        self._write(_encoded({k: v for k, v in line.items() if v is not None}))
+        return _encoded({k: v for k, v in line.items() if v is not None})
 
     def _write(self, line: str) -> None:
-        try:
-            with self._lock:
-                try:
-                    self._stream.write(line + "\n")
-                except UnicodeError:  # the stream's encoding, or a lone surrogate
-                    self._stream.write(json.dumps(json.loads(line)) + "\n")
-                self._stream.flush()
-        except Exception:  # noqa: BLE001, S110  the stream is gone: nowhere to say so
-            pass
+        with self._lock:
+            try:
+                self._stream.write(line + "\n")
+            except UnicodeError:  # the stream's encoding, or a lone surrogate
+                self._stream.write(json.dumps(json.loads(line)) + "\n")
+            self._stream.flush()
 
 
 def _timestamp(wall: float) -> str:
@@ -133,15 +151,22 @@ def _timestamp(wall: float) -> str:
 
 def _described(exception: BaseException) -> dict[str, object]:
     """The exception's keys; its causes stay out, for they are others' words."""
+    try:
+        return _traced(exception)
+    except Exception:  # noqa: BLE001  not even a module can be read in some troubles
+        return {"exception": _text(exception), "exception_name": _name(exception)}
+
+
+def _traced(exception: BaseException) -> dict[str, object]:
     import traceback  # noqa: PLC0415  costly, and only a failure needs it
 
     lines = traceback.format_exception(exception, chain=False)
     return {
         "exception": "".join(lines).removesuffix("\n"),
-        "exception_name": type(exception).__name__,
+        "exception_name": _name(exception),
         "exception_notes": getattr(exception, "__notes__", None),
         "stack_trace": {
-            "type": type(exception).__name__,
+            "type": _name(exception),
             "value": _text(exception),
             "module": type(exception).__module__,
             "frames": [
@@ -157,6 +182,10 @@ def _described(exception: BaseException) -> dict[str, object]:
     }
 
 
+def _name(exception: BaseException) -> str:
+    return type(exception).__name__
+
+
 def _text(value: object) -> str:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return f"<{len(value)} bytes>"  # what is binary here may be a secret
@@ -166,21 +195,21 @@ def _text(value: object) -> str:
         return f"<unprintable {type(value).__name__}>"
 
 
-_ENCODER = json.JSONEncoder(
+_encode = json.encoder(
     default=_text, separators=(",", ":"), ensure_ascii=False, allow_nan=False
 )
 
 
 def _encoded(line: Mapping[str, object]) -> str:
     try:
-        return _ENCODER.encode(line)
+        return _encode(line)
     except Exception:  # noqa: BLE001  a cycle, not a number, a key that is no text
-        return _ENCODER.encode({key: _encodable(value) for key, value in line.items()})
+        return _encode({key: _encodable(value) for key, value in line.items()})
 
 
 def _encodable(value: object) -> object:
     try:
-        _ENCODER.encode(value)
+        _encode(value)
     except Exception:  # noqa: BLE001  see above
         return _text(value)
     return value

@@ -7,12 +7,13 @@ may hold anything, also a secret that was put in the wrong place.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from rotaware.lean import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeVar
 
-T = TypeVar("T")
+    T = TypeVar("T")
 
 YEAR_SECONDS = 31_536_000
 RESERVED_PORT = 9001  # Lambda's own Runtime API
@@ -27,6 +28,8 @@ ID_LENGTH = 2048
 NAMESPACE_LENGTH = 128
 SSM_NAME_LENGTH = 1011
 SSM_NAME_LEVELS = 15
+DYNAMODB_SCHEME = "dynamodb://"
+TABLE_NAME_LENGTHS = 3, 255
 
 # What Lambda, the AWS extension and Powertools call a level.
 LOG_LEVELS = {
@@ -189,17 +192,16 @@ def namespace(text: str) -> str:
 
 
 def stamps(text: str) -> str:
-    """``off``, ``ssm``, or the parameter's name."""
+    """``off``, ``ssm``, the parameter's name, or ``dynamodb://`` and the table's."""
     word = text.strip()
     if word.lower() in ("off", "ssm"):
         return word.lower()
-    if word.startswith("dynamodb:"):
-        raise ValueError(
-            "this version keeps the stamp sheet in Parameter Store only;"
-            " use ssm, ssm:///a/name or off"
-        )
+    if word.startswith(DYNAMODB_SCHEME):
+        return _dynamodb_table(word)
     if not word.startswith("ssm:///"):
-        raise ValueError("names no stamp sheet; use ssm, ssm:///a/name or off")
+        raise ValueError(
+            "names no stamp sheet; use ssm, ssm:///a/name, dynamodb://table or off"
+        )
     name = word.removeprefix("ssm://")
     levels = name[1:].split("/")
     reserved = levels[0].lower().startswith(("aws", "ssm"))
@@ -214,6 +216,18 @@ def stamps(text: str) -> str:
             " '.' or '-' that do not begin with aws or ssm, such as ssm:///team/stamps"
         )
     return name
+
+
+def _dynamodb_table(word: str) -> str:
+    table = word.removeprefix(DYNAMODB_SCHEME)
+    shortest, longest = TABLE_NAME_LENGTHS
+    if not shortest <= len(table) <= longest or not _is_ssm_word(table):
+        raise ValueError(
+            f"names no table; after dynamodb:// use its name, {shortest} to {longest}"
+            " letters, digits, '_', '.' or '-', no ARN; ROTAWARE_NAMESPACE names the"
+            " item"
+        )
+    return word
 
 
 def _is_ssm_word(text: str) -> bool:

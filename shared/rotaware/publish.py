@@ -1,22 +1,17 @@
 """Writing stamps: the loop of an invalidator, which the extension never loads.
 
-A writer cannot tell the sheet's home to write only if nobody else did, but it sees
-afterwards whether it overwrote another. The loop reads, merges what the gap holds,
-writes only if the sheet lacks something that it should say, and asks the judge again
-until all is stable.
+The loop reads, merges what the gap holds, writes only if the sheet lacks something that
+it should say, and asks the judge again until all is stable. Where the sheet's home
+cannot be told to write only if nobody else did, it shows afterwards whether a write has
+overwritten another: that makes the gap.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from rotaware.errors import (
-    AwsError,
-    AwsThrottledError,
-    AwsUnavailableError,
-    SheetError,
-)
-from rotaware.sheet import Edition, derive, merge, version_digest
+from rotaware.errors import AwsThrottledError, AwsUnavailableError, SheetError
+from rotaware.sheet import UNWRITTEN, Edition, derive, merge, version_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,13 +52,14 @@ class Published(NamedTuple):
     generation: int
 
 
-def publish(
+def publish(  # noqa: PLR0913  each is a part that tests replace, or the event's
     home: SheetHome,
     judge: Callable[[], Mapping[str, str]],
     *,
     clock: Clock,
     random: Callable[[], float],
     log: WriteLog,
+    changed: Mapping[str, float] = {},
 ) -> Published:
     """Make the sheet say what the judge says, and lose nobody else's stamps.
 
@@ -75,18 +71,21 @@ def publish(
         clock: Time, for ``since`` and for pauses.
         random: Uniform in [0, 1), for jitter.
         log: Told about each write.
+        changed: When subjects are said to have changed, in epoch seconds; see
+            ``derive``. What the sheet has stamped since then is not written again.
 
     Raises:
         AwsError: AWS refused, or other writers never let this one finish.
-        SheetError: The parameter holds something else, or a newer format.
+        SheetError: The home holds something else, or a newer format.
     """
-    return _Writer(home, judge, clock, random, log).publish()
+    return _Writer(home, judge, clock, random, log, changed).publish()
 
 
 class _Writer:
     """One publish call's state: what it wrote, and what it saw standing."""
 
     __slots__ = (
+        "_changed",
         "_clock",
         "_home",
         "_judge",
@@ -97,14 +96,16 @@ class _Writer:
         "_written",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  those of ``publish``, which names them
         self,
         home: SheetHome,
         judge: Callable[[], Mapping[str, str]],
         clock: Clock,
         random: Callable[[], float],
         log: WriteLog,
+        changed: Mapping[str, float],
     ) -> None:
+        self._changed = changed
         self._home = home
         self._judge = judge
         self._clock = clock
@@ -122,10 +123,6 @@ class _Writer:
                 generation = self._round()
             except AwsThrottledError:
                 continue
-            except AwsError as refusal:
-                if refusal.code == "ParameterAlreadyExists":
-                    continue
-                raise
             if generation is not None:
                 return Published(len(self._written), generation)
         raise AwsUnavailableError(
@@ -136,8 +133,8 @@ class _Writer:
 
     def _round(self) -> int | None:
         """Read, judge, write if something is lacking: the generation, once stable."""
-        edition = self._home.read()
-        if edition is not None and self._is_old_copy(edition):
+        edition = self._home.read() or UNWRITTEN
+        if self._is_old_copy(edition):
             return None
         truth = self._judge()
         stamps, lost = self._all_that_is_said(edition)
@@ -151,12 +148,15 @@ class _Writer:
             stamps,
             wanted,
             now_seconds=self._clock.now().wall,
+            changed=self._changed,
             lost=lost,
             max_bytes=self._home.max_bytes,
         )
-        if sheet.stamps == (edition.sheet.stamps if edition else {}):
+        if sheet.stamps == edition.sheet.stamps:
             return sheet.base
-        generation = self._home.write(sheet, create=edition is None)
+        generation = self._home.write(sheet, over=edition)
+        if generation is None:
+            return None
         self._newest = Edition(generation, sheet)
         self._note_written(edition, sheet, wanted, generation)
         clean = generation == sheet.base + 1
@@ -166,39 +166,37 @@ class _Writer:
         """Whether the store answered with less than what this writer has written.
 
         It may be eventually consistent. A sheet that was deleted and made anew has
-        another birth, or a base that tells.
+        another birth, or a base that tells; one that was laid out empty has none yet.
         """
         newest = self._newest
         return (
             newest is not None
-            and edition.generation < newest.generation
-            and edition.sheet.born == newest.sheet.born
+            and 0 < edition.generation < newest.generation
+            and edition.sheet.born in (0, newest.sheet.born)
             and not edition.is_moved
         )
 
     def _note_written(
         self,
-        edition: Edition | None,
+        edition: Edition,
         sheet: Sheet,
         wanted: Mapping[str, str],
         generation: int,
     ) -> None:
-        old = edition.sheet.stamps if edition else {}
-        changed = {name for name in wanted if old.get(name) != sheet.stamps[name]}
-        self._written |= changed
+        old = edition.sheet.stamps
+        stamped = {name for name in wanted if old.get(name) != sheet.stamps[name]}
+        self._written |= stamped
         self._log.info(
             "wrote the stamp sheet",
             generation=generation,
             base=sheet.base,
-            stamps=len(changed),
+            stamps=len(stamped),
         )
 
-    def _all_that_is_said(
-        self, edition: Edition | None
-    ) -> tuple[Mapping[str, Stamp], bool]:
+    def _all_that_is_said(self, edition: Edition) -> tuple[Mapping[str, Stamp], bool]:
         """The stamps of an edition and its gap; whether a part of it is lost."""
-        if edition is None or not edition.gap:
-            return (edition.sheet.stamps if edition else {}), False
+        if not edition.gap:
+            return edition.sheet.stamps, False
         if len(edition.gap) > MAX_GAP:
             return edition.sheet.stamps, True
         read = [self._overwritten(generation) for generation in edition.gap]
@@ -207,19 +205,17 @@ class _Writer:
 
     def _overwritten(self, generation: int) -> Sheet | None:
         try:
-            edition = self._home.read(generation)
+            edition = self._home.read_overwritten(generation)
         except SheetError:
             return None
         return edition.sheet if edition else None
 
-    def _has_stood(self, subject: str, version: str, edition: Edition | None) -> bool:
+    def _has_stood(self, subject: str, version: str, edition: Edition) -> bool:
         """Whether a stamp was seen standing, and was then forgotten by the rules.
 
         Whoever looked while it stood has seen it, and the horizon tells the others. To
         write it again would push out another one, and so on for ever.
         """
-        if edition is None:
-            return False
         if subject in edition.sheet.stamps:
             if not edition.gap:
                 self._stood[subject] = edition

@@ -7,15 +7,17 @@ payload and cannot be printed, formatted, compared or pickled by accident: only
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from rotaware.lean import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any, NoReturn
 
 AWSCURRENT = "AWSCURRENT"
 AWSPENDING = "AWSPENDING"
 SECRETS_MANAGER = "secretsmanager"
 PARAMETER_STORE = "ssm"
+DYNAMODB = "dynamodb"
 ARN_SUFFIX_LENGTH = len("-a1b2c3")
 """Of what Secrets Manager appends to a secret's name in its ARN."""
 

@@ -8,13 +8,15 @@ short: a variable may hold anything, also a secret that was put in the wrong pla
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
-
 from rotaware import parsers
 from rotaware.errors import SettingsError
+from rotaware.lean import TYPE_CHECKING, NamedTuple
+from rotaware.parsers import DYNAMODB_SCHEME
+from rotaware.secret import DYNAMODB, PARAMETER_STORE, SECRETS_MANAGER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Any
 
 # Announced for a later version; until then a refusal is clearer than no effect.
 LATER = {
@@ -144,7 +146,8 @@ VARIABLES = (
         "ROTAWARE_STAMPS",
         "stamps",
         "ssm",
-        "`ssm`: the namespace's sheet; `ssm:///any/name`: that parameter; `off`: none",
+        "`ssm`: the namespace's sheet; `ssm:///any/name`: that parameter;"
+        " `dynamodb://table`: the namespace's item in that table; `off`: none",
         parsers.stamps,
     ),
     Variable(
@@ -174,8 +177,8 @@ VARIABLES = (
         "ROTAWARE_PREFETCH",
         "prefetch",
         "on",
-        "`on` or `off`: fetch the configured secrets at start; always off with"
-        " SnapStart",
+        "`on` or `off`: fetch the configured secrets at start; with SnapStart, after"
+        " the restore",
         parsers.flag("on", "off"),
     ),
     Variable(
@@ -208,7 +211,8 @@ class Settings(NamedTuple):
     """Everything that can be set, valid once built.
 
     ``None`` is no limit for the timeouts and no sheet for ``stamps``, which else is its
-    parameter's name. ``cache_enabled`` is False with a size of 0 too.
+    parameter's name, or ``dynamodb://table/namespace``. ``cache_enabled`` is False with
+    a size of 0 too.
     """
 
     port: int
@@ -224,6 +228,8 @@ class Settings(NamedTuple):
     check_timeout_seconds: float
     stale_if_error_seconds: float
     prefetch: bool
+    snap_start: bool
+    managed_instances: bool
     config_path: str
     log_level: str
     service: str
@@ -240,6 +246,13 @@ class Settings(NamedTuple):
     def from_parsed(cls, values: Mapping[str, Any]) -> Settings:
         """Build from what ``parsed`` returned without problems."""
         return cls(**_combined(dict(values)))
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The AWS services that will be called."""
+        if self.stamps and self.stamps.startswith(DYNAMODB_SCHEME):
+            return SECRETS_MANAGER, PARAMETER_STORE, DYNAMODB
+        return SECRETS_MANAGER, PARAMETER_STORE
 
 
 def parsed(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
@@ -258,17 +271,19 @@ def _combined(values: dict[str, Any]) -> dict[str, Any]:
     """Apply the settings that decide over another; what is left are fields."""
     del values["token_file"]  # ``rotaware.tokens`` looks for it at each request
     namespace = values.pop("namespace")
-    snap_start = values.pop("initialization_type") == "snap-start"
+    initialization_type = values.pop("initialization_type")
+    values["snap_start"] = initialization_type == "snap-start"
+    values["managed_instances"] = initialization_type == "lambda-managed-instances"
     from_lambda = values.pop("lambda_log_level")
     from_powertools = values.pop("powertools_log_level")
     values["log_level"] = values["log_level"] or from_lambda or from_powertools
     values["cache_enabled"] = values["cache_enabled"] and values["cache_size"] > 0
-    # A snapshot must not hold secrets; without a cache there is nowhere to put them.
-    values["prefetch"] = (
-        values["prefetch"] and values["cache_enabled"] and not snap_start
-    )
+    # Without a cache there is nowhere to put them.
+    values["prefetch"] = values["prefetch"] and values["cache_enabled"]
     if values["stamps"] == "ssm":
         values["stamps"] = f"/rotaware/{namespace}/stamps"
+    elif values["stamps"].startswith(DYNAMODB_SCHEME):
+        values["stamps"] += f"/{namespace}"
     elif values["stamps"] == "off":
         values["stamps"] = None
     return values

@@ -17,16 +17,17 @@ No I/O here; ``stamps`` reads and writes, ``checker`` decides when to look.
 
 from __future__ import annotations
 
-import hashlib
-import json
+from _hashlib import openssl_sha256 as sha256
 from binascii import b2a_base64
-from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rotaware import lean_json as json
 from rotaware.errors import SheetError
+from rotaware.lean import TYPE_CHECKING, NamedTuple
 from rotaware.secret import ARN_SUFFIX_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from typing import Any
 
 FORMAT = 1
 MAX_BYTES = 4096
@@ -61,8 +62,9 @@ class Sheet(NamedTuple):
     Attributes:
         base: The generation that this sheet was derived from; 0 for a first sheet.
         horizon: Up to which generation stamps may have been forgotten; 0 for none.
-        born: When the first stamp was written (epoch seconds); 0 before that. A sheet
-            that was deleted and made again has another.
+        born: When the first stamp was written (epoch milliseconds, so that no two
+            are alike); 0 before that. A sheet that was deleted and made again has
+            another.
         stamps: Subject to stamp.
     """
 
@@ -73,7 +75,10 @@ class Sheet(NamedTuple):
 
 
 class Edition(NamedTuple):
-    """A sheet and its generation: the version number that its store gave it."""
+    """A sheet and its generation: the version number that its store gave it.
+
+    Generation 0 is what a reader has seen who looked and found no sheet.
+    """
 
     generation: int
     sheet: Sheet
@@ -81,13 +86,17 @@ class Edition(NamedTuple):
     @property
     def is_moved(self) -> bool:
         """Whether it was derived from a sheet that was deleted meanwhile."""
-        return self.sheet.base >= self.generation
+        return 0 < self.generation <= self.sheet.base
 
     @property
     def gap(self) -> range:
         """The generations that were overwritten without having been read."""
         base = 0 if self.is_moved else self.sheet.base
         return range(base + 1, self.generation)
+
+
+UNWRITTEN = Edition(0, Sheet())
+"""What there is before a sheet is written for the first time."""
 
 
 def subject_of(arn: str) -> str:
@@ -134,6 +143,9 @@ def missed(seen: Edition | None, now: Edition) -> str | None:
     known = 0
     if seen is not None:
         known = seen.generation
+        # Another sheet may have come and gone since.
+        if known == 0 and now.generation > 0:
+            return "created"
         if now.generation < known or seen.sheet.born not in (0, now.sheet.born):
             return "recreated"
     if now.is_moved:
@@ -163,6 +175,7 @@ def derive(  # noqa: PLR0913  each is a fact that only the caller has
     truth: Mapping[str, str],
     *,
     now_seconds: float,
+    changed: Mapping[str, float] = {},
     lost: bool = False,
     max_bytes: int = MAX_BYTES,
 ) -> Sheet:
@@ -173,22 +186,31 @@ def derive(  # noqa: PLR0913  each is a fact that only the caller has
         stamps: What it and its gap say together (``merge``).
         truth: Subject to current version id, for the subjects to be stamped.
         now_seconds: The wall clock.
+        changed: When subjects are said to have changed. A stamp that is not younger is
+            renewed though it names the same version: another one may have been current
+            meanwhile, and somebody may hold that.
         lost: Whether a part of the gap could not be read.
         max_bytes: The store's limit. All of ``truth`` must fit.
     """
-    edition = edition or Edition(0, Sheet())
+    edition = edition or UNWRITTEN
     generation, old = edition
     youngest = max((stamp.since for stamp in stamps.values()), default=0)
-    since = max(int(now_seconds), youngest + 1)
+    latest_change = max(map(int, changed.values()), default=0)
+    since = max(int(now_seconds), youngest + 1, latest_change + 1)
     new = dict(stamps)
     for subject, version in truth.items():
         digest = version_digest(version)
-        if subject not in new or new[subject].version != digest:
+        known = new.get(subject)
+        if (
+            known is None
+            or known.version != digest
+            or known.since <= changed.get(subject, -1)
+        ):
             new[subject] = Stamp(digest, since)
     sheet = Sheet(
         base=generation,
         horizon=generation if lost or edition.is_moved else old.horizon,
-        born=int(now_seconds) if edition.is_moved or not old.born else old.born,
+        born=int(now_seconds * 1000) if edition.is_moved or not old.born else old.born,
         stamps=new,
     )
     oldest = sorted(
@@ -235,8 +257,8 @@ def decode(text: str) -> Sheet:
         return Sheet(base, horizon, born, stamps)
     except _MALFORMED as fault:
         raise SheetError(
-            "this is no stamp sheet of rotaware: something else writes the parameter,"
-            " or it is damaged; delete it and the next rotation makes it anew"
+            "this is no stamp sheet of rotaware: something else writes there, or it is"
+            " damaged; delete it and the next rotation makes it anew"
         ) from fault
 
 
@@ -258,5 +280,5 @@ def _whole(field: Any) -> int:
 
 
 def _digest(text: str, length: int) -> str:
-    raw = hashlib.sha256(text.encode()).digest()[:length]
+    raw = sha256(text.encode()).digest()[:length]
     return b2a_base64(raw, newline=False).decode().rstrip("=")

@@ -9,11 +9,11 @@ Pure. Rules:
 from __future__ import annotations
 
 import time
-from hashlib import sha256
-from hmac import digest
-from typing import TYPE_CHECKING, NamedTuple
+from _hashlib import hmac_digest as digest
+from _hashlib import openssl_sha256 as sha256
 
 from rotaware.http1 import percent_encoded
+from rotaware.lean import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from rotaware.credentials import Credentials

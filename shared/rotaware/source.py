@@ -6,11 +6,10 @@ present, absent ones null, dates as ISO 8601 text, an empty ``ResultMetadata``.
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
-
+from rotaware import lean_json as json
 from rotaware.clock import iso8601
 from rotaware.errors import AwsError, AwsThrottledError, AwsUnavailableError
+from rotaware.lean import TYPE_CHECKING
 from rotaware.secret import (
     AWSCURRENT,
     PARAMETER_STORE,
@@ -23,6 +22,7 @@ from rotaware.sheet import subject_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import Any
 
     from rotaware.aws import Aws
 
@@ -206,10 +206,12 @@ def _fetched(query: Query, answer: Mapping[str, Any]) -> Fetched:
     origin, version_field = answer, "Version"
     if query.service == SECRETS_MANAGER:
         version_field = "VersionId"
+        _require_text(answer.get("SecretString"), answer.get("SecretBinary"))
         document = {field: answer.get(field) for field in _SECRET_FIELDS}
         document["CreatedDate"] = _date(answer.get("CreatedDate"))
         document["ResultMetadata"] = {}
     else:
+        _require_text(answer.get("Value"))
         parameter = {field: answer.get(field) for field in _PARAMETER_FIELDS}
         parameter["LastModifiedDate"] = _date(answer.get("LastModifiedDate"))
         document = {"Parameter": parameter, "ResultMetadata": {}}
@@ -225,6 +227,12 @@ def _fetched(query: Query, answer: Mapping[str, Any]) -> Fetched:
         version=_version(origin[version_field]),
         current=not pinned and query.label in (None, AWSCURRENT),
     )
+
+
+def _require_text(*payloads: object) -> None:
+    """An answer without a value would be held, and passed on, as one."""
+    if not any(isinstance(payload, str) for payload in payloads):
+        raise TypeError
 
 
 def _version(field: str | int) -> str:

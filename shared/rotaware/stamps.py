@@ -1,15 +1,18 @@
-"""The stamp sheet's home: one parameter in Parameter Store.
+"""The stamp sheet's homes: a parameter in Parameter Store, or an item in DynamoDB.
 
-Parameter Store has no conditional write. But ``PutParameter`` answers with the new
-version, and ``name:version`` still reads what was overwritten: ``publish`` lives on
-that.
+A home promises little: a write that overwrites what its writer has not read is either
+refused, or seen by its generation, and what it overwrote can still be read then.
+``publish`` lives on that.
+
+Parameter Store is of the second kind. It has no conditional write. But ``PutParameter``
+answers with the new version, and ``name:version`` still reads what was overwritten.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
-
 from rotaware.errors import AwsError, SheetError
+from rotaware.lean import TYPE_CHECKING, Protocol
+from rotaware.parsers import DYNAMODB_SCHEME
 from rotaware.secret import PARAMETER_STORE
 from rotaware.sheet import MAX_BYTES, Edition, decode, encode
 
@@ -30,10 +33,8 @@ class SheetHome(Protocol):
 
     max_bytes: int
 
-    def read(
-        self, generation: int | None = None, *, timeout_seconds: float | None = None
-    ) -> Edition | None:
-        """The latest edition, or a given one; None where there is none.
+    def read(self, *, timeout_seconds: float | None = None) -> Edition | None:
+        """The latest edition; None where no sheet can be.
 
         Raises:
             SheetError: What is there is no sheet that this version can read.
@@ -41,13 +42,44 @@ class SheetHome(Protocol):
         """
         ...
 
-    def write(self, sheet: Sheet, *, create: bool) -> int:
-        """Write a sheet; the generation that it got.
+    def read_overwritten(self, generation: int) -> Edition | None:
+        """An edition that another has overwritten; None if it is not kept.
 
         Raises:
-            AwsError: As above; also ``create`` was asked and a sheet exists.
+            SheetError: As above.
+            AwsError: As above.
         """
         ...
+
+    def write(self, sheet: Sheet, *, over: Edition) -> int | None:
+        """Write a sheet; the generation that it got.
+
+        None: somebody else was first, and nothing was written.
+
+        Args:
+            sheet: What to write.
+            over: What it was derived from; of generation 0 where there was no sheet.
+
+        Raises:
+            AwsError: The store refused or could not be reached.
+        """
+        ...
+
+
+def sheet_home(aws: Aws, address: str, *, writes: bool = False) -> SheetHome:
+    """The home that a setting names.
+
+    Args:
+        aws: The client to call.
+        address: A parameter's name, or ``dynamodb://table/namespace``.
+        writes: Whether its user will write.
+    """
+    if not address.startswith(DYNAMODB_SCHEME):
+        return SsmSheet(aws, address)
+    from rotaware.dynamodb import DynamoDbSheet  # noqa: PLC0415  few need it
+
+    table, _, namespace = address.removeprefix(DYNAMODB_SCHEME).partition("/")
+    return DynamoDbSheet(aws, table, namespace, consistent=writes)
 
 
 class SsmSheet:
@@ -66,11 +98,35 @@ class SsmSheet:
         self._name = name
         self.max_bytes = max_bytes
 
-    def read(
-        self, generation: int | None = None, *, timeout_seconds: float | None = None
-    ) -> Edition | None:
+    def read(self, *, timeout_seconds: float | None = None) -> Edition | None:
         """One GetParameter."""
-        name = self._name if generation is None else f"{self._name}:{generation}"
+        return self._get(self._name, timeout_seconds)
+
+    def read_overwritten(self, generation: int) -> Edition | None:
+        """One GetParameter too; a hundred versions are kept."""
+        return self._get(f"{self._name}:{generation}", None)
+
+    def write(self, sheet: Sheet, *, over: Edition) -> int | None:
+        """One PutParameter."""
+        request = {
+            "Name": self._name,
+            "Value": encode(sheet),
+            "Type": "String",
+            "Overwrite": over.generation > 0,
+        }
+        try:
+            answer = self._aws.call(PARAMETER_STORE, "PutParameter", request)
+        except AwsError as refusal:
+            if refusal.code == "ParameterAlreadyExists":
+                return None
+            raise
+        match answer:
+            case {"Version": int(version)}:
+                return version
+            case _:
+                raise SheetError(_MALFORMED)
+
+    def _get(self, name: str, timeout_seconds: float | None) -> Edition | None:
         try:
             answer = self._aws.call(
                 PARAMETER_STORE,
@@ -85,19 +141,5 @@ class SsmSheet:
         match answer:
             case {"Parameter": {"Version": int(version), "Value": str(value)}}:
                 return Edition(version, decode(value))
-            case _:
-                raise SheetError(_MALFORMED)
-
-    def write(self, sheet: Sheet, *, create: bool) -> int:
-        """One PutParameter."""
-        request = {
-            "Name": self._name,
-            "Value": encode(sheet),
-            "Type": "String",
-            "Overwrite": not create,
-        }
-        match self._aws.call(PARAMETER_STORE, "PutParameter", request):
-            case {"Version": int(version)}:
-                return version
             case _:
                 raise SheetError(_MALFORMED)

@@ -14,7 +14,6 @@ Rule 4. A stale value is served only when its source gave no answer, never when 
 from __future__ import annotations
 
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, Protocol
 
 from rotaware.cache import Cache, Entry
 from rotaware.errors import AwsError, AwsUnavailableError, RotawareError
@@ -29,6 +28,7 @@ from rotaware.flight import (
     Flight,
     View,
 )
+from rotaware.lean import TYPE_CHECKING, Protocol
 from rotaware.secret import AWSPENDING, Fetched
 from rotaware.sheet import missed
 
@@ -97,6 +97,9 @@ class Store:
         self._prefetched: dict[Query, Flight] = {}
         self._departures = 0
         self._view = View()
+        self.holds = True
+        """Whether what is fetched is held; not while a snapshot of this process, which
+        others will start from, is still to be taken."""
         self.epoch = 0
         """Grows whenever an answer given before may be wrong now."""
 
@@ -230,12 +233,16 @@ class Store:
             flights = {
                 query: self._leave(query, now) for batch in batches for query in batch
             }
-        threads = [
-            Thread(target=self._fly_together, args=(batch, flights), daemon=True)
-            for batch in batches
-        ]
-        for thread in threads:
-            thread.start()
+        threads = []
+        for batch in batches:
+            arguments = (batch, flights)
+            thread = Thread(target=self._fly_together, args=arguments, daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # none is left, and reads may wait for these flights
+                self._fly_together(batch, flights)
+            else:
+                threads.append(thread)
         return threads, flights
 
     def _held(self, query: Query, now: Instant) -> Answer | None:
@@ -362,6 +369,6 @@ class Store:
 
     def _ttl_seconds(self, query: Query) -> float:
         """For how long a value is fresh; 0 for what is not held at all."""
-        if query.label == AWSPENDING:
+        if not self.holds or query.label == AWSPENDING:
             return 0.0
         return self._own_ttls.get(query, self._ttls[query.service])

@@ -6,10 +6,9 @@ of a function that was restored from a snapshot are not those of its start.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from rotaware.connection import Connections
 from rotaware.errors import SettingsError
+from rotaware.lean import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,6 +15,7 @@ import tomllib
 from rotaware.aws import USER_AGENT, Aws, AwsClient
 from rotaware.errors import (
     AwsError,
+    AwsSignatureError,
     AwsThrottledError,
     AwsTimeoutError,
     AwsUnavailableError,
@@ -345,16 +346,17 @@ def test_stale_credentials_are_renewed_once(
 
 
 def test_a_second_refusal_is_final(caller: Caller, server: HostileAws) -> None:
-    """Renewing does not go on for ever, nor does the message quote the request."""
+    """It is not tried a third time, and does not quote the request."""
     server.script = [
         refuse("InvalidSignatureException", "no match\n\ncanary-session-token")
     ] * 3
 
-    with pytest.raises(AwsError) as caught:
+    with pytest.raises(AwsSignatureError) as caught:
         caller.call()
 
     assert str(caught.value) == "InvalidSignatureException: no match"
     assert len(server.requests) == 2
+    assert caller.clock.naps == []
 
 
 def test_a_clock_that_is_off_is_corrected(caller: Caller, server: HostileAws) -> None:
@@ -499,7 +501,28 @@ def test_the_region_comes_from_the_environment(region: str) -> None:
         "secretsmanager.eu-north-1.amazonaws.com",
         "ssm.eu-north-1.amazonaws.com",
         "kms.eu-north-1.amazonaws.com",
+        "dynamodb.eu-north-1.amazonaws.com",
     ]
+
+
+def test_services_that_are_not_called_are_not_looked_at() -> None:
+    """A variable that only the function's own client minds stops nothing."""
+    environ = {
+        "AWS_REGION": "eu-north-1",
+        "AWS_ENDPOINT_URL_DYNAMODB": "the function's own business",
+        "AWS_ACCESS_KEY_ID": "A",
+        "AWS_SECRET_ACCESS_KEY": "S",
+    }
+    others: dict[str, Any] = {
+        "clock": ManualClock(),
+        "random": lambda: 0.0,
+        "max_connections": 1,
+    }
+
+    client: Any = AwsClient.from_environ(environ, services=["ssm"], **others)
+    assert ["ssm"] == list(client._services)
+    with pytest.raises(SettingsError, match="AWS_ENDPOINT_URL_DYNAMODB"):
+        AwsClient.from_environ(environ, services=["dynamodb"], **others)
 
 
 def test_every_problem_is_reported_at_once() -> None:

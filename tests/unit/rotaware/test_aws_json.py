@@ -10,7 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rotaware.aws_json import decode, encode, skew_seconds
-from rotaware.errors import AwsError, AwsThrottledError, AwsUnavailableError
+from rotaware.errors import (
+    AwsError,
+    AwsSignatureError,
+    AwsThrottledError,
+    AwsUnavailableError,
+)
 from rotaware.http1 import Response
 
 NOW = 1_790_000_000.0
@@ -24,20 +29,23 @@ def _error(status: int, document: object, **headers: str) -> AwsError:
 
 
 @pytest.mark.parametrize(
-    ("service", "target"),
+    ("service", "target", "version"),
     [
-        ("secretsmanager", "secretsmanager.Ask"),
-        ("ssm", "AmazonSSM.Ask"),
-        ("kms", "TrentService.Ask"),
+        ("secretsmanager", "secretsmanager.Ask", "1.1"),
+        ("ssm", "AmazonSSM.Ask", "1.1"),
+        ("kms", "TrentService.Ask", "1.1"),
+        ("dynamodb", "DynamoDB_20120810.Ask", "1.0"),
     ],
 )
-def test_a_call_is_a_target_and_a_document(service: str, target: str) -> None:
-    """The service's own prefix, JSON 1.1, and the request as it is."""
+def test_a_call_is_a_target_and_a_document(
+    service: str, target: str, version: str
+) -> None:
+    """The service's own prefix and version of JSON, and the request as it is."""
     headers, body = encode(service, "Ask", {"A": "ä"})
 
     assert dict(headers) == {
         "X-Amz-Target": target,
-        "Content-Type": "application/x-amz-json-1.1",
+        "Content-Type": f"application/x-amz-json-{version}",
     }
     assert json.loads(body) == {"A": "ä"}
 
@@ -65,7 +73,6 @@ def test_an_answer_that_is_no_document_may_pass(body: bytes) -> None:
     ("code", "status", "kind"),
     [
         ("ResourceNotFoundException", 400, AwsError),
-        ("Moved", 301, AwsError),
         ("ThrottlingException", 400, AwsThrottledError),
         ("ServiceUnavailable", 503, AwsUnavailableError),
     ],
@@ -99,6 +106,26 @@ def test_an_errors_code_is_found(
     assert code == _error(404, document, **headers).code
 
 
+@pytest.mark.parametrize(
+    ("status", "document", "code"),
+    [
+        (301, {}, "301"),
+        (302, {"__type": "Moved", "message": "there"}, "Moved"),
+        (399, {}, "399"),
+        (400, b"<html>", "400"),
+        (407, {"message": "who are you?"}, "407"),
+    ],
+)
+def test_what_another_says_in_awss_place_may_pass(
+    status: int, document: object, code: str
+) -> None:
+    """A redirect, or a refusal without AWS's code, is of a proxy between."""
+    error = _error(status, document)
+
+    assert AwsUnavailableError is type(error)
+    assert (code, 502) == (error.code, error.status)
+
+
 def test_an_error_says_something() -> None:
     """AWS's message in either spelling, or the status."""
     assert _error(400, {"Message": "why"}).message == "why"
@@ -111,6 +138,7 @@ def test_a_refused_signature_does_not_quote_the_request() -> None:
 
     error = _error(403, {"__type": "InvalidSignatureException", "message": message})
 
+    assert AwsSignatureError is type(error)
     assert error.message == "The signature does not match."
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import io
 import json
-from threading import Condition, Semaphore, Thread
+from threading import Condition, Semaphore, Thread, current_thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rotaware.checker import CHECK_SECONDS, LONGEST_INTERVAL_SECONDS, Checker
+from rotaware.checker import Checker
 from rotaware.errors import AwsError, AwsTimeoutError
 from rotaware.log import Logger
+from rotaware.pace import CHECK_SECONDS
 from rotaware.sheet import Edition, Sheet, encode
 from rotaware.stamps import SsmSheet
 from tests.support.clock import ManualClock
@@ -234,6 +235,22 @@ class TestInterval:
         """Nothing has been checked yet, whatever the interval is."""
         assert 0.0 == Environment().checker.seconds_until_due()
 
+    def test_the_first_check_may_be_begun_ahead(self) -> None:
+        """Who begins it does not wait; who reads then waits for this one."""
+        environment = Environment()
+        gate = environment.hold()
+
+        environment.checker.begin()
+
+        assert gate.arrived.wait(DEADLINE_SECONDS)
+        assert [] == environment.applied
+        read = environment.later()
+        environment.meeting.join(1)
+        gate.open()
+        read.join(DEADLINE_SECONDS)
+        assert [1] == environment.applied
+        assert [READ] == environment.store.calls
+
     def test_without_a_sheet_there_is_nothing_to_do(self) -> None:
         """Stamps that are off cost nothing and never are due."""
         clock = ManualClock()
@@ -246,6 +263,7 @@ class TestInterval:
             random=lambda: 0.0,
             log=Logger(service="test", level="INFO", stream=io.StringIO(), clock=clock),
         )
+        checker.begin()
         checker.invocation_began()
 
         assert float("inf") == checker.seconds_until_due()
@@ -353,7 +371,7 @@ class TestOncePerInvocation:
         first = environment.later()
         gate.wait_for_arrival()
         others = [environment.later() for _ in range(16)]
-        environment.meeting.join(16)
+        environment.meeting.join(17)  # the first waits, too
         gate.open()
         join(first, *others)
 
@@ -459,10 +477,10 @@ class TestWaiting:
         slow.wait_for_arrival()
         environment.clock.tick(1.0)
         others = [environment.later() for _ in range(3)]
-        environment.meeting.join(3)
+        environment.meeting.join(4)  # the first waits, too
         slow.open()
         slower.wait_for_arrival()
-        environment.meeting.join(2)
+        environment.meeting.join(3)
         environment.clock.tick(1.0)
         slower.open()
         join(first, *others)
@@ -557,6 +575,29 @@ class TestWaiting:
         assert [3] == environment.applied
         assert environment.checker.seconds_until_due() > 0.0
 
+    def test_a_check_that_was_given_up_says_nothing(self) -> None:
+        """That it fails at last is no news of the sheet: a later one has read it."""
+        environment = Environment(timeout_seconds=0.01)
+        gate = Gate()
+        gates = iter([gate])
+
+        def before(_: Call) -> None:
+            for each in gates:
+                each.pass_through()
+                raise AwsTimeoutError("late")
+
+        environment.store.before = before
+        environment.checker.ensure_checked()
+        environment.clock.freeze(CHECK_SECONDS)
+        environment.checker.ensure_checked(10.0)
+        gate.open()
+        environment.landed(2)
+
+        assert ["checking the stamp sheet"] == [
+            line["message"] for line in environment.logged()
+        ]
+        assert 1 == environment.checker.failed_checks
+
 
 FAILURES = [
     pytest.param(throttled(), "ThrottlingException", id="throttled"),
@@ -586,17 +627,17 @@ class TestFailure:
         assert [] == environment.applied
 
     @pytest.mark.parametrize(
-        ("text", "state", "reason"),
+        ("text", "state", "reason", "applied"),
         [
-            (None, "absent", "is the invalidator deployed?"),
-            ("garbage", "unusable", "delete it"),
-            ('{"format":2}', "unusable", "update the layer"),
+            (None, "absent", "is the invalidator deployed?", [0, 0, 0]),
+            ("garbage", "unusable", "delete it", []),
+            ('{"format":2}', "unusable", "update the layer", []),
         ],
     )
     def test_a_sheet_of_no_use_is_said_once(
-        self, text: str | None, state: str, reason: str
+        self, text: str | None, state: str, reason: str, applied: list[int]
     ) -> None:
-        """The log says what is wrong with the sheet, and what to do."""
+        """The log says what is wrong and what to do; that there is none is passed on."""
         environment = Environment(sheet=False)
         if text is not None:
             environment.store.put(NAME, text)
@@ -606,7 +647,7 @@ class TestFailure:
 
         assert ("WARNING", state) == (line["level"], line["sheet"])
         assert reason in line["reason"]
-        assert [] == environment.applied
+        assert applied == environment.applied
 
     def test_every_change_of_state_is_said(self) -> None:
         """Found, refused, refused for another reason, found again."""
@@ -619,47 +660,31 @@ class TestFailure:
         assert [None, "AccessDeniedException", "ThrottlingException", None] == states
 
     @pytest.mark.parametrize(
-        ("interval_seconds", "expected"),
+        ("error", "expected"),
         [
-            (0.0, [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]),
-            (0.1, [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]),
-            (5.0, [10.0, 20.0, 40.0, 60.0, 60.0]),
-            (45.0, [60.0, 60.0]),
-            (300.0, [300.0, 300.0]),
+            (throttled(), [45.0, 405.0, 900.0, 900.0]),
+            (DENIED, [10.0, 20.0, 40.0, 60.0, 60.0]),
+            (KeyError("Version"), [10.0, 20.0, 40.0, 60.0, 60.0]),
+            (None, [5.0, 5.0]),
         ],
+        ids=["throttled", "denied", "a bug", "found"],
     )
-    def test_the_interval_doubles(
-        self, interval_seconds: float, expected: list[float]
+    def test_the_pace_is_told_what_became_of_a_check(
+        self, error: Exception | None, expected: list[float]
     ) -> None:
-        """Up to a minute; but never is it shorter than it was set."""
-        environment = Environment(interval_seconds=interval_seconds)
-        environment.refuse(throttled())
-        environment.clock.tick(1.0)
+        """Being throttled slackens it more, and for longer, than any other failure."""
+        environment = Environment()
+        environment.refuse(error)
         intervals = [environment.interval_after_check() for _ in expected]
 
         assert expected == intervals
-        assert max(expected) <= max(LONGEST_INTERVAL_SECONDS, interval_seconds)
 
-    @pytest.mark.parametrize(
-        ("interval_seconds", "expected"),
-        [
-            (0.1, [30.0, 15.0, 7.5, 3.75, 1.875, 0.1, 0.1]),
-            (5.0, [30.0, 15.0, 7.5, 5.0, 5.0]),
-            (300.0, [300.0]),
-        ],
-    )
-    def test_it_comes_back_slowly(
-        self, interval_seconds: float, expected: list[float]
-    ) -> None:
-        """With each success the interval halves, until it is what was set."""
-        environment = Environment(interval_seconds=interval_seconds)
-        environment.refuse(throttled())
-        for _ in range(8):
-            environment.interval_after_check()
-        environment.refuse(None)
-        intervals = [environment.interval_after_check() for _ in expected]
+    def test_a_sheet_that_is_absent_slackens_the_pace(self) -> None:
+        """Up to a minute: an answer is no sign that others want the quota."""
+        environment = Environment(sheet=False)
+        intervals = [environment.interval_after_check() for _ in range(5)]
 
-        assert pytest.approx(expected) == intervals
+        assert [10.0, 20.0, 40.0, 60.0, 60.0] == intervals
 
     def test_back_to_a_check_in_each_invocation(self) -> None:
         """With interval 0 a failing sheet is left alone for a while, then followed."""
@@ -683,7 +708,7 @@ class TestFailure:
         environment = Environment(random=lambda: 0.5)
         environment.refuse(throttled())
 
-        assert 9.0 == environment.interval_after_check()
+        assert 40.5 == environment.interval_after_check()
 
     def test_a_sheet_that_appears_is_found(self) -> None:
         """It is looked for rarely, but it is."""
@@ -693,7 +718,7 @@ class TestFailure:
         environment.write()
         environment.interval_after_check()
 
-        assert [1] == environment.applied
+        assert [0, 0, 0, 0, 1] == environment.applied
         assert ["WARNING", "INFO"] == [each["level"] for each in environment.logged()]
 
     @pytest.mark.parametrize("place", ["read", "apply"])
@@ -740,12 +765,16 @@ class TestFailure:
     def test_the_end_of_a_thread_leaves_nothing_stuck(self) -> None:
         """Whatever ends a check, the next one is made, and waiters wake up."""
         environment = Environment()
+        ended: list[Thread] = []
 
         def ending(_: object) -> None:
+            ended.append(current_thread())
             raise SystemExit
 
         environment.apply = ending
         environment.checker.ensure_checked()
+        join(*ended)
+        assert 10.0 == environment.checker.seconds_until_due()
         environment.apply = lambda _: None
         environment.interval_after_check()
 

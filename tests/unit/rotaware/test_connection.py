@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _socket
 import select
 import socket
 import ssl
@@ -11,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rotaware.clock import Deadline
-from rotaware.connection import Connections, Limits
+from rotaware.connection import Connections, Limits, _addresses
 from rotaware.endpoints import Endpoint
 from rotaware.errors import AwsTimeoutError, AwsUnavailableError
 from rotaware.http1 import encode_request
 from tests.support.clock import ManualClock
 from tests.support.hostile_aws import (
+    AMAZON,
     CA,
     ELSEWHERE,
     LOCALHOST,
@@ -117,7 +119,7 @@ def test_a_request_leaves_at_once(server: HostileAws) -> None:
     caller.send(server.url)
     (place,) = caller.connections._places.values()
 
-    option = place.idle[0]._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    option = place.idle[0]._raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
     caller.connections.close_idle()
 
     assert option != 0
@@ -150,7 +152,7 @@ def test_a_connection_that_ends_with_its_answer_is_not_kept(
 def _wait_for_news(caller: Caller) -> None:
     """Until the one kept connection has something to read."""
     (place,) = caller.connections._places.values()
-    kept = place.idle[0]._socket
+    kept = place.idle[0]._raw
 
     assert select.select([kept], [], [], PATIENCE_SECONDS)[0] == [kept]
 
@@ -477,7 +479,7 @@ def test_every_address_of_a_host_is_tried(
             (*kind, ("127.0.0.1", server.port)),
         ]
 
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(_socket, "getaddrinfo", resolve)
 
     assert caller.send("http://service.test:8000").status == 200
     assert asked == [(b"service.test", 8000)]
@@ -487,7 +489,7 @@ def test_a_host_without_addresses_is_an_error(
     caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Some resolvers answer with nothing instead of an error."""
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [])
+    monkeypatch.setattr(_socket, "getaddrinfo", lambda *_, **__: [])
 
     with pytest.raises(AwsUnavailableError, match=r"service\.test: .* no address"):
         caller.send("http://service.test")
@@ -501,7 +503,7 @@ def test_an_unknown_host_is_an_error(
     def resolve(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(_socket, "getaddrinfo", resolve)
 
     with pytest.raises(AwsUnavailableError) as caught:
         caller.send("http://no.test")
@@ -519,11 +521,26 @@ def test_a_silent_resolver_is_waited_for_no_longer_than_allowed(
         answered.wait(10)
         return []
 
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(_socket, "getaddrinfo", resolve)
 
     with pytest.raises(AwsTimeoutError, match=r"slow\.test: no connection in time"):
         caller.send("http://slow.test", seconds=0.05)
     answered.set()
+
+
+def test_without_a_thread_for_it_a_name_is_found_all_the_same(
+    caller: Caller, server: HostileAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the bound on the resolver's time is lost."""
+
+    def cannot_start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", cannot_start)
+        found = _addresses(Endpoint.parse(server.url), Deadline(caller.clock, 5.0))
+
+    assert ("127.0.0.1", server.port) == found[0][4]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
@@ -536,8 +553,8 @@ def test_https_is_checked_and_kept(
         for _ in range(2):
             assert caller.send(f"https://{host}:{server.port}").status == 200
         (place,) = caller.connections._places.values()
-        secured: Any = place.idle[0]._socket
-        version = secured.version()
+        secured: Any = place.idle[0]._stream
+        version = secured._layer.version()
         caller.connections.close_idle()
 
     assert server.connections == 1
@@ -554,7 +571,7 @@ def test_the_name_that_was_asked_for_is_checked(
     caller = make(ca_file=ca_file)
     with HostileAws(certificate=ELSEWHERE, directory=tmp_path) as server:
         place = (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", server.port))
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [place])
+        monkeypatch.setattr(_socket, "getaddrinfo", lambda *_, **__: [place])
 
         assert caller.send(f"https://elsewhere.test:{server.port}").status == 200
         with pytest.raises(
@@ -578,7 +595,7 @@ def test_one_tls_context_serves_all_connections(
 
     assert first is caller.connections._tls
     assert first is not None
-    assert first.minimum_version == ssl.TLSVersion.TLSv1_2
+    assert first._context.minimum_version == ssl.TLSVersion.TLSv1_2
     assert server.connections == 2
 
 
@@ -621,6 +638,23 @@ def test_a_certificate_that_is_not_the_hosts_is_refused(
             caller.send(server.url)
 
         assert server.requests == []
+
+
+def test_a_host_that_amazon_does_not_vouch_for_is_tried_once_more(
+    make: Callable[..., Caller], tmp_path: Path
+) -> None:
+    """The other authorities are read when they are needed, and from then on trusted."""
+    ca_file = tmp_path / "trusted.pem"
+    ca_file.write_text(AMAZON + CA)
+    caller = make(ca_file=str(ca_file))
+    with HostileAws(certificate=LOCALHOST, directory=tmp_path) as server:
+        assert caller.send(server.url).status == 200
+        assert server.connections == 2
+        caller.connections.close_idle()
+        assert caller.send(server.url).status == 200
+        caller.connections.close_idle()
+
+        assert server.connections == 3
 
 
 def test_a_server_that_speaks_no_tls_is_an_error(

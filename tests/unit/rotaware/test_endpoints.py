@@ -26,6 +26,8 @@ DUAL = {"AWS_USE_DUALSTACK_ENDPOINT": "true"}
         ("kms", "eusc-xx-new-9", {}, "kms.eusc-xx-new-9.amazonaws.eu"),
         ("ssm", "us-gov-west-1", FIPS, "ssm.us-gov-west-1.amazonaws.com"),
         ("ssm", "us-gov-west-1", FIPS | DUAL, "ssm-fips.us-gov-west-1.api.aws"),
+        ("dynamodb", "us-gov-west-1", FIPS, "dynamodb.us-gov-west-1.amazonaws.com"),
+        ("dynamodb", "eu-west-1", FIPS, "dynamodb-fips.eu-west-1.amazonaws.com"),
         ("secretsmanager", "sa-east-1", DUAL, "secretsmanager.sa-east-1.amazonaws.com"),
         (
             "secretsmanager",

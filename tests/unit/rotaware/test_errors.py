@@ -6,6 +6,7 @@ import pytest
 
 from rotaware.errors import (
     AwsError,
+    AwsSignatureError,
     AwsThrottledError,
     AwsTimeoutError,
     AwsUnavailableError,
@@ -61,6 +62,7 @@ def test_the_problems_of_settings_stay_apart() -> None:
         (AwsError("Denied", "no"), [AwsError]),
         (AwsUnavailableError("Down", "no"), [AwsError, AwsUnavailableError]),
         (AwsThrottledError("Slow", "no"), [AwsError, AwsUnavailableError]),
+        (AwsSignatureError("Expired", "no"), [AwsError, AwsUnavailableError]),
         (AwsTimeoutError("late"), [AwsError, AwsUnavailableError]),
         (SheetError("no sheet"), []),
     ],
@@ -88,6 +90,10 @@ def test_what_may_pass_can_be_told_from_what_was_refused(
         ("TooManyUpdates", 400, AwsThrottledError),
         ("SlowDown", 503, AwsThrottledError),
         ("Anything", 429, AwsThrottledError),
+        ("ExpiredTokenException", 400, AwsSignatureError),
+        ("InvalidClientTokenId", 403, AwsSignatureError),
+        ("RequestExpired", 400, AwsSignatureError),
+        ("UnrecognizedClientException", 503, AwsSignatureError),
         ("InternalServiceError", 500, AwsUnavailableError),
         ("ServiceUnavailable", 503, AwsUnavailableError),
         ("RequestTimeout", 400, AwsUnavailableError),
@@ -98,7 +104,7 @@ def test_what_may_pass_can_be_told_from_what_was_refused(
 def test_an_answer_of_aws_has_its_kind(
     code: str, status: int, kind: type[AwsError]
 ) -> None:
-    """Refused, to be asked less often, or likely to pass."""
+    """Refused, to be asked less often, of the caller's keys, or likely to pass."""
     error = aws_error(code, "why", status)
 
     assert kind is type(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import threading
 from typing import Any
 
@@ -41,7 +42,7 @@ def logger(stream: io.TextIOBase | None = None, level: str = "DEBUG") -> Logger:
     return Logger(
         service="test",
         level=level,
-        stream=stream or io.StringIO(),  # type: ignore[arg-type]  # typeshed: TextIO
+        stream=stream or io.StringIO(),
         clock=StoppedClock(),
         function_name="orders",
     )
@@ -223,6 +224,33 @@ def test_an_exception_is_described_without_cause_and_locals() -> None:
 def test_an_exception_field_may_be_text() -> None:
     """Powertools writes an ``exception`` that is no exception as it is."""
     assert "odd" == logged(exception="odd")["exception"]
+
+
+def test_an_exception_is_named_where_its_stack_cannot_be_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without a descriptor, memory or that module there is still a line."""
+    monkeypatch.setitem(sys.modules, "traceback", None)
+    line = logged("broke", exception=ValueError("why"))
+
+    assert ("broke", "why", "ValueError") == (
+        line["message"],
+        line["exception"],
+        line["exception_name"],
+    )
+
+
+def test_a_line_that_cannot_be_made_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who logs a failure must not meet another one."""
+
+    def exhausted(_: object) -> str:
+        raise MemoryError
+
+    monkeypatch.setattr("rotaware.log._encoded", exhausted)
+    stream = io.StringIO()
+    logger(stream).error("broke")
+
+    assert "" == stream.getvalue()
 
 
 def test_an_exception_without_text_is_described() -> None:

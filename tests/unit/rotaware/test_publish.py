@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from rotaware.dynamodb import DynamoDbSheet
 from rotaware.errors import (
     AwsError,
     AwsThrottledError,
@@ -32,13 +33,17 @@ from rotaware.sheet import (
 )
 from rotaware.stamps import SsmSheet
 from tests.support.clock import EPOCH, ManualClock
+from tests.support.item_store import TABLE, ItemStore
 from tests.support.parameter_store import Call, ParameterStore, throttled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 NAME = "/rotaware/default/stamps"
+NAMESPACE = "default"
 NOW = int(EPOCH)
+NOW_MS = NOW * 1000
+PAUSE_MS = 100
 BORN = NOW - 1000
 JUDGE = Call("judge", "")
 READ = Call("GetParameter", NAME)
@@ -92,7 +97,10 @@ class Account:
         self.store.before = lambda _: moments.get(len(self.calls), lambda: None)()
 
     def publish(
-        self, random: Callable[[], float] = lambda: 0.5, max_bytes: int = MAX_BYTES
+        self,
+        random: Callable[[], float] = lambda: 0.5,
+        max_bytes: int = MAX_BYTES,
+        **changed: float,
     ) -> Published:
         """One event."""
         log = Logger(service="test", level="INFO", stream=self.log, clock=self.clock)
@@ -102,6 +110,7 @@ class Account:
             clock=self.clock,
             random=random,
             log=log,
+            changed=changed,
         )
 
     def overwrite(self, text: str) -> Callable[[], None]:
@@ -110,6 +119,43 @@ class Account:
 
     def _put(self, text: str) -> None:
         self.store.put(NAME, text)
+
+
+class Table:
+    """The same, with the sheet in an item."""
+
+    def __init__(self, *documents: str) -> None:
+        self.items = ItemStore()
+        self.clock = ManualClock()
+        for each in documents:
+            self.items.put(NAMESPACE, each)
+
+    @property
+    def operations(self) -> list[str]:
+        """What was asked, in order."""
+        return [call.operation for call in self.items.calls]
+
+    def judge(self) -> Mapping[str, str]:
+        """What is current."""
+        self.items.calls.append(JUDGE)
+        return {"s": "v1"}
+
+    def at(self, moments: Mapping[int, Callable[[], None]]) -> None:
+        """Let something happen before the nth call of all, counted from one."""
+        calls = self.items.calls
+        self.items.before = lambda _: moments.get(len(calls), lambda: None)()
+
+    def publish(self) -> Published:
+        """One event."""
+        return publish(
+            DynamoDbSheet(self.items, TABLE, NAMESPACE, consistent=True),
+            self.judge,
+            clock=self.clock,
+            random=lambda: 0.5,
+            log=Logger(
+                service="test", level="NONE", stream=io.StringIO(), clock=self.clock
+            ),
+        )
 
 
 def raises(error: Exception) -> Callable[[], None]:
@@ -129,7 +175,7 @@ class TestPublish:
         account = Account()
 
         assert Published(1, 1) == account.publish()
-        assert Sheet(0, 0, NOW, {"s": Stamp(version_digest("v1"), NOW)}) == (
+        assert Sheet(0, 0, NOW_MS, {"s": Stamp(version_digest("v1"), NOW)}) == (
             account.last.sheet
         )
 
@@ -148,6 +194,27 @@ class TestPublish:
         assert Published(0, 1) == account.publish()
         assert [READ, JUDGE] == account.calls
         assert not account.log.getvalue()
+
+    @pytest.mark.parametrize("changed_at", [BORN, BORN + 0.9, NOW, NOW + 3600])
+    def test_a_later_change_renews_its_stamp(self, changed_at: float) -> None:
+        """Though it names the same version: another was current, and may be held.
+
+        Its duplicate finds a younger stamp, even if this clock is an hour behind.
+        """
+        account = Account(document(0, s="v1", t="v1"))
+
+        assert Published(1, 2) == account.publish(s=changed_at)
+        renewed = account.last.sheet.stamps["s"]
+        assert version_digest("v1") == renewed.version
+        assert max(NOW, changed_at) <= renewed.since
+        assert stamps(t="v1")["t"] == account.last.sheet.stamps["t"]
+        assert Published(0, 2) == account.publish(s=changed_at)
+
+    def test_an_earlier_change_is_stamped_already(self) -> None:
+        """And what an event says of others than were judged counts for nothing."""
+        account = Account(document(0, s="v1", t="v1"))
+
+        assert Published(0, 1) == account.publish(s=BORN - 0.1, t=NOW)
 
     @pytest.mark.parametrize("documents", [(), (document(0, t="v1"),)])
     def test_nothing_to_say_writes_nothing(self, documents: Sequence[str]) -> None:
@@ -223,7 +290,7 @@ class TestPublish:
 
         assert Published(1, 1) == published
         assert moved.is_moved
-        assert (1, 1, NOW) == account.last.sheet[:3]
+        assert (1, 1, NOW_MS + PAUSE_MS) == account.last.sheet[:3]
 
     def test_who_overwrites_a_new_sheet_repairs_that_too(self) -> None:
         """Deleted and made again, while a writer held the old one in his hands."""
@@ -237,7 +304,7 @@ class TestPublish:
 
         assert Published(1, 3) == account.publish()
         assert {"s": version_digest("v1"), "t": version_digest("v1")} == account.says()
-        assert (2, 2, NOW) == account.last.sheet[:3]
+        assert (2, 2, NOW_MS + PAUSE_MS) == account.last.sheet[:3]
 
 
 class TestGaps:
@@ -284,6 +351,70 @@ class TestGaps:
             account.publish()
 
         assert 3 == account.last.generation
+
+
+class TestConditionalWrites:
+    """A home that refuses to overwrite what was not read: the sheet never has a gap."""
+
+    def test_the_first_sheet(self) -> None:
+        """In a table without items the first stamp makes the item."""
+        table = Table()
+
+        assert Published(1, 1) == table.publish()
+        expected = Sheet(0, 0, NOW_MS, {"s": Stamp(version_digest("v1"), NOW)})
+        assert expected == decode(table.items.document(NAMESPACE))
+        assert ["GetItem", "judge", "PutItem", "judge"] == table.operations
+
+    def test_who_is_overtaken_begins_again(self) -> None:
+        """A lost condition is another round, after a pause: nothing to merge."""
+        table = Table(document(0, s="v0"))
+        table.at({3: lambda: table.items.put(NAMESPACE, document(1, s="v0", t="v1"))})
+
+        assert Published(1, 3) == table.publish()
+        said = decode(table.items.document(NAMESPACE))
+        assert {"s", "t"} == said.stamps.keys()
+        assert (2, 0) == said[:2]
+        once = ["GetItem", "judge", "PutItem"]
+        assert [*once, *once, "judge"] == table.operations
+        assert table.clock.now().monotonic > ManualClock().now().monotonic
+
+    def test_the_sheet_is_deleted_meanwhile(self) -> None:
+        """A writer of the old one makes a new one, born anew, in the next round."""
+        table = Table(document(5, s="v0", t="v1"))
+        table.at({3: lambda: table.items.delete(NAMESPACE)})
+
+        assert Published(1, 1) == table.publish()
+        said = decode(table.items.document(NAMESPACE))
+        assert (0, 0, NOW_MS + PAUSE_MS) == said[:3]
+        assert {"s"} == said.stamps.keys()
+
+    def test_a_write_whose_answer_was_lost(self) -> None:
+        """Sent again, it is refused: the next round finds that all is said."""
+        table = Table(document(0, s="v0"))
+        table.at({3: lambda: table.items.put(NAMESPACE, document(1, s="v1"))})
+
+        assert Published(0, 2) == table.publish()
+        assert ["GetItem", "judge", "PutItem", "GetItem", "judge"] == table.operations
+
+    def test_a_table_that_does_not_exist(self) -> None:
+        """What no retry in this invocation could mend is raised as AWS says it."""
+        table = Table()
+        table.items.exists = False
+
+        with pytest.raises(AwsError, match="ResourceNotFoundException"):
+            table.publish()
+
+    def test_a_newer_format_is_not_overwritten(self) -> None:
+        """What a newer rotaware wrote is left to it, also if it comes in between."""
+        table = Table(document(0, s="v0"))
+        newer = {"namespace": {"S": NAMESPACE}, "edition": {"S": "2"}}
+        newer["sheet"] = {"S": '{"format":2}'}
+        table.at({3: lambda: table.items.put_item(newer)})
+
+        with pytest.raises(SheetError, match="format 2"):
+            table.publish()
+
+        assert newer == table.items.item(NAMESPACE)
 
 
 class TestFullSheets:
@@ -414,9 +545,13 @@ class TestTroubles:
         assert [READ] == account.calls
 
     @pytest.mark.parametrize("times", [1, 2, 5])
-    def test_an_old_copy_is_not_believed(self, times: int) -> None:
-        """Who reads less than he wrote waits a while, and reads once more."""
-        account = Account(document(0, s="v0"))
+    @pytest.mark.parametrize("old", [document(0, s="v0"), document(0, born=0)])
+    def test_an_old_copy_is_not_believed(self, old: str, times: int) -> None:
+        """Who reads less than he wrote waits a while, and reads once more.
+
+        The first stamp gives a sheet its birth: what was laid out empty is older.
+        """
+        account = Account(old)
         lags = iter([0, *[1] * times, 0])
         account.store.lag = lambda: next(lags)
         account.at({4: lambda: account.current.update(s="v2")})

@@ -27,6 +27,8 @@ DEFAULTS = Settings(
     check_timeout_seconds=0.5,
     stale_if_error_seconds=3600.0,
     prefetch=True,
+    snap_start=False,
+    managed_instances=False,
     config_path="/var/task/config.yaml",
     log_level="INFO",
     service="rotaware",
@@ -66,6 +68,7 @@ def test_nothing_needs_to_be_set() -> None:
         ("ROTAWARE_NAMESPACE", "blue", "stamps", "/rotaware/blue/stamps"),
         ("ROTAWARE_STAMPS", "ssm:///any/name", "stamps", "/any/name"),
         ("ROTAWARE_STAMPS", "off", "stamps", None),
+        ("ROTAWARE_STAMPS", "dynamodb://Team", "stamps", "dynamodb://Team/default"),
         ("ROTAWARE_CHECK_INTERVAL", "0", "check_interval_seconds", 0.0),
         ("ROTAWARE_CHECK_TIMEOUT", "2", "check_timeout_seconds", 2.0),
         ("ROTAWARE_STALE_IF_ERROR", "0", "stale_if_error_seconds", 0.0),
@@ -78,7 +81,13 @@ def test_nothing_needs_to_be_set() -> None:
         ("POWERTOOLS_LOG_LEVEL", "NOTSET", "log_level", "INFO"),
         ("AWS_LAMBDA_LOG_LEVEL", "WARN", "log_level", "WARNING"),
         ("AWS_LAMBDA_LOG_LEVEL", "newly invented", "log_level", "INFO"),
-        ("AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start", "prefetch", False),
+        ("AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start", "snap_start", True),
+        (
+            "AWS_LAMBDA_INITIALIZATION_TYPE",
+            "lambda-managed-instances",
+            "managed_instances",
+            True,
+        ),
     ],
 )
 def test_each_variable_sets_its_field(
@@ -128,17 +137,33 @@ def test_a_named_sheet_takes_precedence_over_the_namespace() -> None:
 
 
 @pytest.mark.parametrize(
+    ("stamps", "services"),
+    [
+        ("ssm", ("secretsmanager", "ssm")),
+        ("off", ("secretsmanager", "ssm")),
+        ("dynamodb://team", ("secretsmanager", "ssm", "dynamodb")),
+    ],
+)
+def test_dynamodb_is_called_for_its_sheet_alone(
+    stamps: str, services: tuple[str, ...]
+) -> None:
+    """What the environment says of DynamoDB matters to nobody else."""
+    environ = {"ROTAWARE_NAMESPACE": "a", "ROTAWARE_STAMPS": stamps}
+
+    assert services == Settings.from_environ(environ).services
+
+
+@pytest.mark.parametrize(
     "environ",
     [
-        {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start", "ROTAWARE_PREFETCH": "on"},
         {"PARAMETERS_SECRETS_EXTENSION_CACHE_SIZE": "0"},
         {"PARAMETERS_SECRETS_EXTENSION_CACHE_ENABLED": "FALSE"},
     ],
 )
-def test_prefetch_is_off_where_it_would_harm_or_be_lost(
+def test_prefetch_is_off_where_it_would_be_lost(
     environ: dict[str, str],
 ) -> None:
-    """Nothing is fetched into a snapshot, or without a cache to keep it."""
+    """Nothing is fetched without a cache to keep it."""
     assert not Settings.from_environ(environ).prefetch
 
 

@@ -6,15 +6,22 @@ import contextlib
 import itertools
 import json
 from string import ascii_letters, digits
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+)
 
 from rotaware.errors import SheetError
 from rotaware.sheet import (
     MAX_BYTES,
+    UNWRITTEN,
     Edition,
     Sheet,
     Stamp,
@@ -27,6 +34,9 @@ from rotaware.sheet import (
     subject_of,
     version_digest,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 NOW = 1_800_000_000
 ACCOUNT = "123456789012"
@@ -320,7 +330,7 @@ class TestDerive:
         """Without a sheet, the first one has base 0 and is born now."""
         sheet = derive(None, {}, {"s": "v1"}, now_seconds=NOW + 0.9)
 
-        assert Sheet(0, 0, NOW, {"s": Stamp(V1, NOW)}) == sheet
+        assert Sheet(0, 0, NOW * 1000 + 900, {"s": Stamp(V1, NOW)}) == sheet
 
     def test_it_keeps_what_it_need_not_change(self) -> None:
         """Birth, horizon and the stamps that still hold stay as they are."""
@@ -333,7 +343,7 @@ class TestDerive:
         """A sheet that was laid out empty is born when it is first written."""
         sheet = derive(edition(1, 0, born=0), {}, {"s": "v1"}, now_seconds=NOW)
 
-        assert NOW == sheet.born
+        assert NOW * 1000 == sheet.born
 
     @given(sheets, st.dictionaries(subjects, versions), st.integers(0, 20))
     def test_a_changed_stamp_is_younger_than_all_others(
@@ -401,7 +411,9 @@ class TestDerive:
 
         assert 7 == sheet.horizon
 
-    @pytest.mark.parametrize(("base", "horizon", "born"), [(6, 2, 5), (7, 7, NOW)])
+    @pytest.mark.parametrize(
+        ("base", "horizon", "born"), [(6, 2, 5), (7, 7, NOW * 1000)]
+    )
     def test_a_sheet_of_a_deleted_one_is_born_anew(
         self, base: int, horizon: int, born: int
     ) -> None:
@@ -462,6 +474,9 @@ class TestReaders:
             (edition(5), edition(7, 5), "overwritten"),
             (edition(6), edition(7, 5), None),
             # Deleted and made again.
+            (edition(0), edition(1), "created"),
+            (edition(0), edition(0), None),
+            (edition(9), edition(0), "recreated"),
             (edition(9), edition(8), "recreated"),
             (edition(9), edition(10, born=NOW + 60), "recreated"),
             (edition(9), edition(9, born=NOW + 60), "recreated"),
@@ -493,3 +508,140 @@ class TestReaders:
         gaps = [list(edition(*each).gap) for each in [(9, 8), (9, 6), (4, 7), (1, 0)]]
 
         assert [[], [7, 8], [1, 2, 3], []] == gaps
+
+
+# --- all of it: a store that cannot lock, writers that race, readers that come and go
+
+
+class Held(NamedTuple):
+    """What a reader holds of a subject: a version, and the stamp seen before it."""
+
+    version: str
+    remembered: Stamp | None
+
+
+class Reader:
+    """What the pure rules need to know of a reader."""
+
+    def __init__(self) -> None:
+        self.seen: Edition | None = None
+        self.held: dict[str, Held] = {}
+
+    @property
+    def stamps(self) -> Mapping[str, Stamp]:
+        """What it last saw."""
+        return self.seen.sheet.stamps if self.seen else {}
+
+    def look(self, now: Edition) -> None:
+        """Take note of an edition, and drop what it outdates."""
+        doubted = missed(self.seen, now) is not None
+        self.seen = now
+        self.held = {
+            subject: held
+            for subject, held in self.held.items()
+            if not doubted
+            and not outdates(
+                self.stamps.get(subject),
+                held.remembered,
+                version_digest(held.version),
+            )
+        }
+
+
+@settings(max_examples=300, stateful_step_count=40)
+class SheetAndModel(RuleBasedStateMachine):
+    """Whoever looks at the latest edition holds nothing that was stamped since.
+
+    The model is what the rules may not use: a list of all that was ever written.
+    """
+
+    SUBJECTS = st.sampled_from([f"subject-{letter}" for letter in "abcde"])
+    ACTORS = st.integers(0, 2)
+    MAX_BYTES = 170  # three stamps
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds = NOW
+        self.generations: list[Sheet] = []
+        self.truth: dict[str, str] = {}
+        self.writers: dict[int, Edition | None] = {}
+        self.readers = [Reader() for _ in range(3)]
+        self.outdated: list[dict[str, str]] = [{} for _ in range(3)]
+
+    @property
+    def latest(self) -> Edition | None:
+        """What the store answers."""
+        if not self.generations:
+            return None
+        return Edition(len(self.generations), self.generations[-1])
+
+    @rule(writer=ACTORS)
+    def writer_reads(self, writer: int) -> None:
+        """A writer takes note of the latest edition."""
+        self.writers[writer] = self.latest
+
+    @rule(writer=ACTORS, subject=SUBJECTS)
+    def writer_stamps(self, writer: int, subject: str) -> None:
+        """A secret rotates, and a writer says so, on top of what it read."""
+        self.seconds += 1
+        self.truth[subject] = f"v{self.seconds}"
+        read = self.writers.pop(writer, self.latest)
+        gap = [
+            self.generations[number - 1]
+            for number in (read.gap if read else ())
+            if number <= len(self.generations)
+        ]
+        lost = read is not None and len(gap) < len(read.gap)
+        known = merge([*gap, read.sheet] if read else [])
+        truth = {subject: self.truth[subject]}
+        self.generations.append(
+            derive(
+                read,
+                known,
+                truth,
+                now_seconds=self.seconds,
+                lost=lost,
+                max_bytes=self.MAX_BYTES,
+            )
+        )
+        for outdated in self.outdated:
+            outdated[subject] = self.truth[subject]
+
+    @rule(reader=ACTORS, subject=SUBJECTS)
+    def reader_fetches(self, reader: int, subject: str) -> None:
+        """A reader that has looked gets the current version from the source."""
+        one = self.readers[reader]
+        if one.seen is None:
+            self.reader_looks(reader)
+        version = self.truth.get(subject, "v0")
+        one.held[subject] = Held(version, one.stamps.get(subject))
+        self.outdated[reader].pop(subject, None)
+
+    @rule(reader=ACTORS)
+    def reader_looks(self, reader: int) -> None:
+        """What was stamped after it was fetched is gone; the rest may stay."""
+        self.readers[reader].look(self.latest or UNWRITTEN)
+        if self.latest is None:
+            return  # what was said and deleted counts when there is a sheet again
+        stamped, self.outdated[reader] = self.outdated[reader], {}
+
+        assert set(stamped).isdisjoint(self.readers[reader].held)
+
+    @precondition(lambda self: self.generations)
+    @rule()
+    def sheet_is_deleted(self) -> None:
+        """Its store counts from 1 again; one writer may still hold the old one.
+
+        Of two, one hides the other's stamp, until that one has checked what it wrote.
+        """
+        self.generations.clear()
+        self.writers = dict(itertools.islice(self.writers.items(), 1))
+
+    @invariant()
+    def fits(self) -> None:
+        """No edition is longer than the store takes."""
+        for sheet in self.generations[-1:]:
+            assert len(encode(sheet)) <= self.MAX_BYTES
+
+
+TestSheetAndModel = SheetAndModel.TestCase

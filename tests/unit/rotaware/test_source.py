@@ -347,6 +347,10 @@ SECRET_ERRORS: list[Any] = [
         **SECRET,
         "ARN": f"arn:aws:secretsmanager:us-east-1:1:secret:{chr(0xD800)}-123456",
     },
+    {**SECRET, "SecretString": None},
+    {**SECRET, "SecretString": 7},
+    {**SECRET, "SecretString": None, "SecretBinary": [CANARY]},
+    {"__type": "InternalServiceError", "message": CANARY},
     {**SECRET, "VersionId": None},
     {**SECRET, "VersionId": {"a": CANARY}},
     {**SECRET, "VersionId": True},
@@ -365,6 +369,7 @@ PARAMETER_ERRORS: list[Any] = [
     {"Parameter": [CANARY]},
     {"Parameter": {}},
     {"Parameter": {**PARAMETER, "ARN": 7}},
+    {"Parameter": {**PARAMETER, "Value": None}},
     {"Parameter": {**PARAMETER, "Version": None}},
     {"Parameter": {**PARAMETER, "Version": 7.5}},
     {"Parameter": {**PARAMETER, "LastModifiedDate": CANARY}},
@@ -409,6 +414,16 @@ def test_an_answer_that_cannot_be_understood_is_no_answer(
     assert CANARY not in error.message
     assert error.__cause__ is None
     assert error.__context__ is None
+
+
+@pytest.mark.parametrize(
+    "payload", [{"SecretString": ""}, {"SecretString": None, "SecretBinary": "Y2E="}]
+)
+def test_a_value_is_text_or_binary_and_may_be_empty(payload: dict[str, Any]) -> None:
+    """One of the two is enough."""
+    document = fetch(Query.secret("db"), {**SECRET, **payload}).value.reveal()
+
+    assert payload.items() <= document.items()
 
 
 JSON = st.recursive(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -672,6 +673,23 @@ def joined(here: World, *queries: Query, **ttls: float) -> None:
     here.store.expect(Prefetch(query, ttls.get(query.id)) for query in queries)
     for thread in here.store.prefetch(queries):
         thread.join(10)
+
+
+def test_without_a_thread_for_it_a_prefetch_is_flown_by_its_caller(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A flight that nobody flew would hold its readers for ever."""
+
+    def cannot_start(_: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    here = world()
+    with monkeypatch.context() as patch:
+        patch.setattr(Thread, "start", cannot_start)
+
+        assert [] == here.store.prefetch([DB])
+    assert ("v1", HIT) == told(here.store.get(DB))
+    assert [[DB]] == here.source.batch_calls
 
 
 def test_what_was_prefetched_is_a_hit_by_name_and_by_arn() -> None:
