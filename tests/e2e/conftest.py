@@ -1,6 +1,7 @@
 """The rig of the end-to-end tests: one stand-in and one invalidator for all of them.
 
 Each test makes secrets with names of its own, and sandboxes that are gone when it ends.
+A test that starts sandboxes is run in every runtime, unless it names some.
 Every value is a canary: whatever was logged, stamped or left in a file is searched for
 it when a sandbox, and at last the stand-in, is stopped.
 """
@@ -9,12 +10,12 @@ from __future__ import annotations
 
 import base64
 import itertools
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 from tests.support.deployment import Deployment, deploy
+from tests.support.runtimes import RUNTIMES, USUAL_RUNTIMES, Runtime
 from tests.support.sandbox import Sandbox
 from tests.support.stand_in import StandIn, reading_policy
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from tests.support.recorder import Recorder
 
-FUNCTION = Path(__file__).parent / "function"
 CANARY = "canary-"
 _numbers = itertools.count(1)
 
@@ -51,12 +51,16 @@ class Environment(NamedTuple):
         ]
 
     def read(self, *names: str) -> list[str]:
-        """Invoke the function; return the values that it read through the library."""
+        """Invoke the function; return the values of the secrets that it read."""
         return [str(value) for value in self._invoke({"secrets": names})["values"]]
 
     def ask(self, *paths: str) -> list[dict[str, Any]]:
         """Invoke the function; return what the local port answered to each path."""
         return list(self._invoke({"paths": paths})["answers"])
+
+    def read_at_init(self) -> str:
+        """Invoke the function; return what it read before its first invocation."""
+        return str(self._invoke({})["at_init"])
 
     def _invoke(self, event: object) -> dict[str, Any]:
         response = self.sandbox.invoke(event)
@@ -115,9 +119,18 @@ def credentials(stand_in: StandIn, deployed: Deployment) -> dict[str, str]:
     return stand_in.assume(reading_policy("e2e", deployed.sheet))
 
 
+@pytest.fixture(params=USUAL_RUNTIMES)
+def runtime(request: pytest.FixtureRequest) -> Runtime:
+    """What runs the function, and in which system."""
+    found = RUNTIMES[request.param]()
+    if (reason := found.root.obstacle()) is not None:
+        pytest.skip(reason)
+    return found
+
+
 @pytest.fixture
 def start(
-    stand_in: StandIn, credentials: dict[str, str]
+    stand_in: StandIn, credentials: dict[str, str], runtime: Runtime
 ) -> Iterator[Callable[..., Environment]]:
     """Starts execution environments that prefetch the given secrets."""
     running: list[Environment] = []
@@ -127,7 +140,8 @@ def start(
         environ = {f"SECRET_{i}": name for i, name in enumerate(prefetched)}
         environ |= {"ROTAWARE_CHECK_INTERVAL": "0"} | credentials
         environ |= options.pop("environ", {})
-        options.setdefault("function", FUNCTION)
+        options.setdefault("runtime", runtime)
+        options.setdefault("function", options["runtime"].function)
         sandbox = Sandbox(environ=environ, endpoint_url=recorder.url, **options)
         running.append(Environment(sandbox, recorder))
         return running[-1]
@@ -136,10 +150,11 @@ def start(
     for environment in running:
         files = [path for path in environment.sandbox.tmp.rglob("*") if path.is_file()]
         left = [path.read_text(errors="replace") for path in files]
+        names = [path.name for path in files]
         environment.sandbox.stop()
 
         assert found_canaries(environment.sandbox.lines) == []
-        assert found_canaries([*left, *map(str, files)]) == []
+        assert found_canaries([*left, *names]) == []
 
 
 def found_canaries(texts: list[str]) -> list[str]:

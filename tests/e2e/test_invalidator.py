@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     MakeSecrets = Callable[..., list[str]]
 
 
+@pytest.mark.parametrize("runtime", ["python-on-this-machine"], indirect=True)
 def test_many_rotations_at_once(
     deployment: Deployment,
     stand_in: StandIn,

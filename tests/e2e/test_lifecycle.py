@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.conftest import FUNCTION
-
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from tests.e2e.conftest import Environment
+    from tests.support.runtimes import Runtime
     from tests.support.stand_in import StandIn
 
     Start = Callable[..., Environment]
@@ -26,13 +25,11 @@ KILLED_AFTER_SECONDS = 2.0
 def test_a_read_during_init_is_answered(
     start: Start, make_secrets: MakeSecrets
 ) -> None:
-    """A secret that is read while the function's module is imported is there."""
+    """A secret that is read while the function itself is being loaded is there."""
     (name,) = make_secrets("canary-read-at-import")
-    environment = start(
-        name, handler="reads_at_init.handler", environ={"READ_AT_INIT": name}
-    )
+    environment = start(name, environ={"READ_AT_INIT": name})
 
-    assert environment.sandbox.invoke().body == "canary-read-at-import"
+    assert environment.read_at_init() == "canary-read-at-import"
 
 
 def test_shutdown_leaves_no_process(start: Start, make_secrets: MakeSecrets) -> None:
@@ -51,12 +48,12 @@ def test_shutdown_leaves_no_process(start: Start, make_secrets: MakeSecrets) -> 
 
 
 def test_prefetch_from_config_yaml(
-    start: Start, make_secrets: MakeSecrets, tmp_path: Path
+    start: Start, make_secrets: MakeSecrets, runtime: Runtime, tmp_path: Path
 ) -> None:
     """What /var/task/config.yaml lists is fetched before the function asks for it."""
     names = make_secrets("canary-one", "canary-two")
     function = tmp_path / "function"
-    shutil.copytree(FUNCTION, function)
+    shutil.copytree(runtime.function, function)
     lines = ["secrets:", *(f"  - {name}" for name in names)]
     (function / "config.yaml").write_text("\n".join(lines))
     environment = start(function=function)

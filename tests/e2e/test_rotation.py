@@ -152,14 +152,15 @@ def test_parameters_are_read_and_evicted_too(
 ) -> None:
     """A changed parameter is read anew after its event, as a secret is."""
     parameters = stand_in.client("ssm")
-    parameters.put_parameter(Name="/e2e/colour", Value="red", Type="String")
     environment = start()
-    path = "/systemsmanager/parameters/get?name=/e2e/colour"
+    name = f"/e2e/colour-of-{environment.sandbox.name}"
+    parameters.put_parameter(Name=name, Value="red", Type="String")
+    path = f"/systemsmanager/parameters/get?name={name}"
     (first,) = environment.ask(path)
-    parameters.put_parameter(Name="/e2e/colour", Value="blue", Overwrite=True)
-    arn = parameters.get_parameter(Name="/e2e/colour")["Parameter"]["ARN"]
+    parameters.put_parameter(Name=name, Value="blue", Overwrite=True)
+    arn = parameters.get_parameter(Name=name)["Parameter"]["ARN"]
     before = deployment.sheet_version()
-    deployment.invoke(parameter_changed("/e2e/colour", arn=arn))
+    deployment.invoke(parameter_changed(name, arn=arn))
     (second,) = environment.ask(path)
 
     assert first["body"]["Parameter"]["Value"] == "red"

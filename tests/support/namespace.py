@@ -1,53 +1,116 @@
 """Where a sandbox runs: mount and process namespaces of its own, laid out as Lambda's.
 
-Root makes them directly, anybody else by a user namespace. What is bound inside is not
-seen outside, and when the first process in there ends, the kernel ends all the others.
+A root, the machine's own or another system's, is bound on a stage; /var, /tmp and what
+the sandbox brings are laid over it there, read-only but for /tmp, and the program is
+started with the stage as its root. What is mounted inside is not seen outside, and when
+the first process in there ends, the kernel ends all the others.
 """
 
 from __future__ import annotations
 
 import functools
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from tests.support.processes import ProcessError
 
-# The namespace hides these, so neither the interpreter nor its library may lie there.
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+BUILD = Path(__file__).resolve().parents[2] / "build"
+# The sandbox lays its own over these, so the interpreter may not lie there.
 HIDDEN = ("/opt", "/tmp", "/var")  # noqa: S108  places, not files
-# Everything is bound below a stage first, since the places that are replaced last may
-# hold what is bound. /opt and /var/task are read-only, as they are in Lambda.
-SCRIPT = r"""
+# Lambda's user and group; a change of user forgets that the parent's death kills.
+LAMBDA_USER = (
+    "/usr/bin/setpriv", "--reuid=993", "--regid=990", "--clear-groups",
+    "--no-new-privs", "--pdeathsig=KILL", "--",
+)  # fmt: skip
+QEMU = Path("/usr/bin/qemu-aarch64-static")
+# How the kernel knows a program for arm64, and what runs it: opened at once (F), so it
+# need not be found inside.
+ARM64 = (
+    r":rotaware-arm64:M::\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+    r"\x02\x00\xb7\x00:\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff"
+    rf"\xff\xfe\xff\xff\xff:{QEMU}:F"
+)
+EMULATE = 'mount -t binfmt_misc binfmt_misc "$1" && printf %s "$2" >"$1/register"'
+BINFMT = "/proc/sys/fs/binfmt_misc"
+SCRIPT = rf"""
 set -eu
-stage=$1 layer=$2 function=$3 runtime=$4 rapid=$5 tmp=$6
-shift 6
-mount -t tmpfs -o mode=755 tmpfs "$stage"
+stage=$1 root=$2 foreign=$3 tmp=$4
+shift 4
+[ -z "$foreign" ] || sh -c '{EMULATE}' sh {BINFMT} "$foreign"
+mount --rbind "$root" "$stage"
 cd "$stage"
-mkdir opt task runtime rapid tmp
-mount --bind "$layer" opt
-mount --bind "$function" task
-mount --bind "$runtime" runtime
-mount --bind "$rapid" rapid
-mount --bind "$tmp" tmp
-mount --rbind "$stage" /var
-mount --bind /var/opt /opt
-mount -o remount,bind,ro /opt
-mount -o remount,bind,ro /var/task
-mount --bind /var/tmp /tmp
-cd /var/task
-unset OLDPWD
-exec "$@"
+if [ "$root" != / ]; then
+    mount -o remount,bind,ro .
+    mount --rbind /dev dev
+    mount --rbind /proc proc
+fi
+mount -t tmpfs -o mode=755 tmpfs var
+mount -t tmpfs -o "mode=1777,$tmp" tmpfs tmp
+while [ "$1" != -- ]; do
+    mkdir -p ".$2"
+    mount --bind "$1" ".$2"
+    mount -o remount,bind,ro ".$2"
+    shift 2
+done
+mount -o remount,bind,ro var
+shift
+unset OLDPWD PWD
+exec unshare --root=. --wd=/var/task -- "$@"
 """
 
 
-def in_namespace(*places: str) -> list[str]:
+class Root(NamedTuple):
+    """What lies at / inside.
+
+    Attributes:
+        path: Where it lies outside.
+        become: The command that goes on as the user whom Lambda takes.
+        foreign: How the kernel runs its programs, if they are for another processor.
+    """
+
+    path: Path
+    become: tuple[str, ...] = ()
+    foreign: str = ""
+
+    def obstacle(self) -> str | None:
+        """What about this machine keeps everything from running in it, or None."""
+        if self.path != Path("/") and os.geteuid() != 0:
+            return "only root can make a Debian 11 root and run in it"
+        if self.foreign and QEMU.exists() and not _can_emulate(self.foreign):
+            return "Linux lets a user namespace emulate processors since 6.7"
+        return None
+
+
+HOST = Root(Path("/"))
+DEBIAN_11 = Root(BUILD / "rootfs" / "bullseye", become=LAMBDA_USER)
+# Its kernel-side emulation is private to a user namespace, in which there is root only.
+DEBIAN_11_ARM64 = Root(BUILD / "rootfs" / "bullseye-arm64", foreign=ARM64)
+
+
+def in_namespace(
+    root: Root, stage: Path, tmp: str, places: Mapping[str, Path]
+) -> list[str]:
     """The command to put before another one, so that it runs inside.
 
     Args:
-        places: The stage (an empty folder), and what becomes /opt, /var/task,
-            /var/runtime, /var/rapid and /tmp.
+        root: What lies at /.
+        stage: An empty folder.
+        tmp: The mount options of the tmpfs on /tmp.
+        places: What is bound where, read-only.
     """
-    return [*_unshare(), SCRIPT, "sandbox", *places]
+    unshare = _user_namespace() if root.foreign else _unshare()
+    bound = [
+        part for place, source in places.items()
+        for part in (str(source.resolve()), place)
+    ]  # fmt: skip
+    options = [str(stage), str(root.path), root.foreign, tmp]
+    return [*unshare, SCRIPT, "sandbox", *options, *bound, "--", *root.become]
 
 
 def interpreter() -> str:
@@ -62,17 +125,32 @@ def interpreter() -> str:
     return str(real)
 
 
+def _user_namespace() -> tuple[str, ...]:
+    first, *others = _root_command()
+    return (first, "--user", "--map-root-user", *others)
+
+
+def _root_command() -> tuple[str, ...]:
+    flags = ("--mount", "--propagation", "private", "--pid", "--fork", "--kill-child")
+    return ("unshare", *flags, "sh", "-c")
+
+
 @functools.cache
 def _unshare() -> tuple[str, ...]:
     """The command that runs a shell in namespaces of its own, with or without root."""
-    flags = ("--mount", "--propagation", "private", "--pid", "--fork", "--kill-child")
-    as_root = ("unshare", *flags, "sh", "-c")
-    as_anybody = ("unshare", "--user", "--map-root-user", *flags, "sh", "-c")
-    for command in (as_root, as_anybody):
-        probe = [*command, "mount -t tmpfs tmpfs /var"]
-        if subprocess.run(probe, check=False, capture_output=True).returncode == 0:
+    for command in (_root_command(), _user_namespace()):
+        if _succeeds([*command, "mount -t tmpfs tmpfs /var"]):
             return command
     raise ProcessError(
         "the sandbox needs root, or user namespaces for everybody: on Ubuntu, "
         "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
     )
+
+
+@functools.cache
+def _can_emulate(foreign: str) -> bool:
+    return _succeeds([*_user_namespace(), EMULATE, "probe", BINFMT, foreign])
+
+
+def _succeeds(command: list[str]) -> bool:
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0

@@ -1,11 +1,12 @@
 """One Lambda execution environment on this machine.
 
-The official Runtime Interface Emulator runs the official Python runtime client with a
-function directory on /var/task and the built layer on /opt, in mount and process
-namespaces of its own: nothing of it is seen outside, nothing of it survives. It needs
-root or unprivileged user namespaces. One sandbox takes one request at a time, as in
-Lambda; its answer comes when the extension has asked for its next event, so that is
-the moment to freeze.
+The official Runtime Interface Emulator runs a runtime with a function directory on
+/var/task and the built layer on /opt, in mount and process namespaces of its own:
+nothing of it is seen outside, nothing of it survives. On this machine's root it needs
+root or unprivileged user namespaces; in another system's, root. One sandbox takes one
+request at a time, as in Lambda; its answer comes when the extension has asked for its
+next event, so that is the moment to freeze. On Managed Instances it takes many, and
+is never frozen.
 """
 
 from __future__ import annotations
@@ -15,9 +16,7 @@ import http.client
 import itertools
 import json
 import os
-import shutil
 import signal
-import sysconfig
 import tempfile
 import threading
 import time
@@ -25,8 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.support.namespace import in_namespace, interpreter
+from tests.support.namespace import in_namespace
 from tests.support.processes import Child, ProcessError, free_port, wait_until
+from tests.support.runtimes import Runtime, python_on_this_machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 LAYER = ROOT / "build" / "layer"
+LAYER_ARM64 = ROOT / "build" / "layer-arm64"
 EMULATOR = ROOT / "build" / "tools" / "aws-lambda-rie"
 INVOCATIONS = "/2015-03-31/functions/function/invocations"
 _names = itertools.count(1)
@@ -57,7 +58,9 @@ class Sandbox:
         environ: The function's own environment variables, and its credentials.
         endpoint_url: Where AWS is.
         handler: As the function's configuration names it.
+        runtime: What runs it, and in which system; by default Python on this machine.
         layer: What becomes /opt.
+        tmp: The mount options of /tmp.
         timeout_seconds: The function's timeout, spent by INIT too.
     """
 
@@ -68,32 +71,38 @@ class Sandbox:
         environ: Mapping[str, str],
         endpoint_url: str,
         handler: str = "app.handler",
+        runtime: Runtime | None = None,
         layer: Path = LAYER,
+        tmp: str = "size=512m",
         timeout_seconds: int = 20,
     ) -> None:
-        _require_parts(layer)
+        runtime = runtime or python_on_this_machine()
+        places = {"/opt": layer, "/var/task": function, "/var/rapid": EMULATOR.parent}
+        places |= runtime.places
+        _require(runtime.root.path, EMULATOR, *places.values())
         self.name = f"function-{next(_names)}"
         self.port = free_port()
         self.extension_port = free_port()
-        self._one_at_a_time = threading.Lock()
-        self._work = Path(tempfile.mkdtemp(prefix="rotaware-sandbox-"))
-        self.tmp = self._work / "tmp"
-        for folder in (self.tmp, self._work / "stage"):
-            folder.mkdir()
+        self._takes = threading.BoundedSemaphore(runtime.at_once)
+        self._stage = Path(tempfile.mkdtemp(prefix="rotaware-sandbox-"))
+        self._tmp: int | None = None
         own = self._environ(handler, endpoint_url, timeout_seconds)
-        command = in_namespace(*self._mounts(layer, function))
-        command += [*self._emulator(), handler]
-        self._child = Child(command, {**own, **environ}, self._work)
+        command = in_namespace(runtime.root, self._stage, tmp, places)
+        command += [*self._emulator(), *runtime.command, handler]
+        variables = {**own, **runtime.environ, **environ}
+        self._child = Child(command, variables, self._stage.parent)
         try:
             self._child.wait_until_listening(self.port)
             self._emulator_pid = self._child_of(self._child.pid)
+            inside = f"/proc/{self._emulator_pid}/root/tmp"
+            self._tmp = os.open(inside, os.O_PATH | os.O_DIRECTORY)
         except BaseException:
             self.stop()
             raise
 
     def invoke(self, payload: object = None, deadline_seconds: float = 30) -> Response:
         """Send one event; return when function and extension are through with it."""
-        with self._one_at_a_time:
+        with self._takes:
             connection = http.client.HTTPConnection(
                 "127.0.0.1", self.port, timeout=deadline_seconds
             )
@@ -113,6 +122,11 @@ class Sandbox:
     def lines(self) -> list[str]:
         """Everything that emulator, extension and function have written."""
         return self._child.lines
+
+    @property
+    def tmp(self) -> Path:
+        """What the function has as /tmp; it can be looked at until `stop`."""
+        return Path(f"/proc/self/fd/{self._tmp}")
 
     def wait_for(
         self, predicate: Callable[[str], bool], deadline_seconds: float = 10.0
@@ -157,7 +171,11 @@ class Sandbox:
             with contextlib.suppress(ProcessError, ProcessLookupError):
                 self.shut_down()
         self._child.stop()
-        shutil.rmtree(self._work, ignore_errors=True)
+        if self._tmp is not None:
+            os.close(self._tmp)
+            self._tmp = None
+        with contextlib.suppress(FileNotFoundError):
+            self._stage.rmdir()
 
     def __enter__(self) -> Self:
         return self
@@ -175,10 +193,10 @@ class Sandbox:
     ) -> dict[str, str]:
         return {
             "PATH": "/var/lang/bin:/usr/local/bin:/usr/bin:/bin:/opt/bin",
-            "LD_LIBRARY_PATH": "/var/lang/lib:/var/runtime/lib:/var/task/lib:/opt/lib",
+            "LD_LIBRARY_PATH": "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:"
+            "/var/runtime/lib:/var/task:/var/task/lib:/opt/lib",
             "LANG": "en_US.UTF-8",
             "TZ": ":UTC",
-            "PYTHONPATH": "/var/task:/opt/python:/var/runtime",
             "LAMBDA_TASK_ROOT": "/var/task",
             "LAMBDA_RUNTIME_DIR": "/var/runtime",
             "_HANDLER": handler,
@@ -193,12 +211,6 @@ class Sandbox:
             "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": str(self.extension_port),
         }
 
-    def _mounts(self, layer: Path, function: Path) -> list[str]:
-        library = sysconfig.get_path("purelib")
-        stage = self._work / "stage"
-        places = (stage, layer, function, Path(library), EMULATOR.parent, self.tmp)
-        return [str(place.resolve()) for place in places]
-
     def _emulator(self) -> list[str]:
         addresses = {
             "--runtime-interface-emulator-address": self.port,
@@ -208,8 +220,7 @@ class Sandbox:
             part for flag, port in addresses.items()
             for part in (flag, f"127.0.0.1:{port}")
         ]  # fmt: skip
-        client = [interpreter(), "-m", "awslambdaric"]
-        return [f"/var/rapid/{EMULATOR.name}", "--log-level", "info", *options, *client]
+        return [f"/var/rapid/{EMULATOR.name}", "--log-level", "info", *options]
 
     def _child_of(self, pid: int) -> int:
         children = Path(f"/proc/{pid}/task/{pid}/children")
@@ -217,7 +228,7 @@ class Sandbox:
         return int(children.read_text().split()[0])
 
 
-def _require_parts(layer: Path) -> None:
-    for part, command in ((layer, "make layer"), (EMULATOR, "make test")):
+def _require(*parts: Path) -> None:
+    for part in parts:
         if not part.exists():
-            raise ProcessError(f"{part} is missing: run `{command}`")
+            raise ProcessError(f"{part} is missing: `make test` builds it")

@@ -9,11 +9,15 @@ from typing import Any
 
 import rotaware
 
+EARLY = os.environ.get("READ_AT_INIT")
+AT_INIT = rotaware.get_secret(EARLY) if EARLY else None
+
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Read secrets through the library, or any path of the local port as it is."""
     values = [rotaware.get_secret(name) for name in event.get("secrets", [])]
-    return {"values": values, "answers": [ask(path) for path in event.get("paths", [])]}
+    answers = [ask(path) for path in event.get("paths", [])]
+    return {"values": values, "answers": answers, "at_init": AT_INIT}
 
 
 def ask(path: str) -> dict[str, Any]:

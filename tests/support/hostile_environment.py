@@ -1,0 +1,64 @@
+"""Environments in which a program is easily led astray, and what they point to.
+
+The variables are a function's own, so they reach the extension too; the files are put
+into the function's folder, which is /var/task.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOWHERE = "/var/task/nowhere"
+ENVIRONMENTS: dict[str, dict[str, str]] = {
+    "another Python": {
+        "PYTHONHOME": NOWHERE,
+        "PYTHONPATH": "/var/task/trap",
+        "PYTHONSTARTUP": "/var/task/trap/json.py",
+        "PYTHONPLATLIBDIR": NOWHERE,
+        "PYTHONHASHSEED": "no number",
+        "PYTHONWARNINGS": "error",
+        "PYTHONINSPECT": "1",
+        "PYTHONCASEOK": "1",
+    },
+    "another python3 on PATH": {
+        "PATH": "/var/task/trap:/usr/local/bin:/usr/bin:/bin:/opt/bin",
+    },
+    "libraries to preload": {"LD_PRELOAD": f"{NOWHERE}/library.so"},
+    "other libraries": {"LD_LIBRARY_PATH": "/var/task/trap:/var/task/nowhere"},
+    "another OpenSSL": {
+        "SSL_CERT_FILE": f"{NOWHERE}/ca.pem",
+        "SSL_CERT_DIR": NOWHERE,
+        "OPENSSL_CONF": "/var/task/trap/openssl.cnf",
+        "OPENSSL_MODULES": "/var/task/trap",
+        "SSLKEYLOGFILE": f"{NOWHERE}/keys",
+    },
+    "a locale that does not exist": {
+        "LC_ALL": "xx_YY.UTF-8",
+        "LANG": "zz",
+        "LANGUAGE": "zz",
+        "PYTHONUTF8": "neither",
+        "PYTHONIOENCODING": "nothing",
+        "TZ": "Nowhere/Never",
+    },
+    "no place of its own": {"HOME": NOWHERE, "TMPDIR": NOWHERE, "PWD": NOWHERE},
+}
+FAILS = 'raise RuntimeError("this module is not the one that was meant")\n'
+MODULES = ("_socket", "encodings", "extension", "json", "rotaware", "sitecustomize")
+LIBRARIES = ("libcrypto.so.3", "libpython3.13.so.1.0", "libssl.so.3", "libz.so.1")
+
+
+def set_traps(function: Path) -> None:
+    """Put what the variables name into the function's folder."""
+    trap = function / "trap"
+    trap.mkdir()
+    for name in MODULES:
+        (trap / f"{name}.py").write_text(FAILS)
+    for name in LIBRARIES:
+        (trap / name).write_text("no library")
+    (trap / "openssl.cnf").write_text("openssl_conf = nothing that is in this file\n")
+    for name in ("python", "python3", "python3.13"):
+        (trap / name).write_text("#!/bin/sh\nexit 1\n")
+        (trap / name).chmod(0o755)
