@@ -116,7 +116,7 @@ def decide(event: Any, *, sheet: str) -> Decision:
 
     Args:
         event: Any JSON value.
-        sheet: The name of the parameter that holds the sheet.
+        sheet: The name of the parameter that holds the sheet, if one does.
     """
     try:
         match event:

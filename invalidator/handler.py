@@ -81,9 +81,8 @@ def _invalidator() -> Invalidator:
     """Made at the first event, and once for each execution environment."""
     settings = Settings.from_environ(os.environ)
     if settings.stamps is None:
-        raise SettingsError(
-            ["ROTAWARE_STAMPS: the invalidator needs a sheet; use ssm or ssm:///a/name"]
-        )
+        fix = "use ssm, ssm:///a/name or dynamodb://table"
+        raise SettingsError([f"ROTAWARE_STAMPS: the invalidator needs a sheet; {fix}"])
     return Invalidator(
         BotoAws(CONFIG),
         settings.stamps,

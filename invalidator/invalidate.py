@@ -8,6 +8,7 @@ never an event's body.
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
@@ -16,7 +17,8 @@ from invalidator.decide import Ignored, Touched
 from invalidator.judge import Judge
 from rotaware.errors import RotawareError
 from rotaware.publish import publish
-from rotaware.stamps import SsmSheet
+from rotaware.sheet import subject_of
+from rotaware.stamps import sheet_home
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,7 +40,7 @@ class Invalidator:
 
     Args:
         aws: The client for all calls.
-        sheet: The name of the parameter that holds the sheet.
+        sheet: The address of the sheet, as ``Settings.stamps`` has it.
         clock: Time.
         random: Uniform in [0, 1).
         logger: Where to log.
@@ -71,11 +73,12 @@ class Invalidator:
         judge = Judge(self._aws, touched)
         try:
             published = publish(
-                SsmSheet(self._aws, self.sheet),
+                sheet_home(self._aws, self.sheet, writes=True),
                 judge,
                 clock=self._clock,
                 random=self._random,
                 log=self._logger,
+                changed=_changed(touched),
             )
         except RotawareError as failure:
             self._logger.error("wrote no stamps", problem=str(failure))
@@ -121,3 +124,13 @@ class Invalidator:
                     "EventToStampLag", MetricUnit.Milliseconds, lag_ms
                 )
         self._metrics.flush_metrics()
+
+
+def _changed(touched: Sequence[Touched]) -> dict[str, float]:
+    """When each subject changed, as the latest of its events says."""
+    changed: dict[str, float] = {}
+    for each in touched:
+        with suppress(ValueError):  # the judge refuses what has no subject
+            subject = subject_of(each.arn)
+            changed[subject] = max(each.occurred_at, changed.get(subject, 0.0))
+    return changed

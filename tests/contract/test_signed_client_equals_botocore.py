@@ -19,6 +19,7 @@ import botocore.session
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
+from botocore.config import Config
 from botocore.endpoint_provider import EndpointProvider
 from botocore.exceptions import ClientError
 from botocore.parsers import create_parser
@@ -47,7 +48,7 @@ VECTORS = json.loads(
 SESSION = botocore.session.Session()
 LOADER = SESSION.get_component("data_loader")
 PARTITIONS = LOADER.load_data("partitions")
-# What ends in -global stands for services without Regions; these three have Regions.
+# What ends in -global stands for services without Regions; all of ours have Regions.
 REGIONS = [
     region
     for partition in PARTITIONS["partitions"]
@@ -88,12 +89,35 @@ CALLS: list[tuple[str, str, Callable[[str], dict[str, Any]]]] = [
         lambda text: {"Name": "/a", "Value": text, "Overwrite": True},
     ),
     ("kms", "Decrypt", lambda text: {"CiphertextBlob": text.encode()}),
+    (
+        "dynamodb",
+        "GetItem",
+        lambda text: {
+            "TableName": "stamps",
+            "Key": {"namespace": {"S": text}},
+            "ConsistentRead": False,
+        },
+    ),
+    (
+        "dynamodb",
+        "PutItem",
+        lambda text: {
+            "TableName": "stamps",
+            "Item": {"namespace": {"S": text}, "sheet": {"S": text}},
+            "ConditionExpression": "edition = :read",
+            "ExpressionAttributeValues": {":read": {"S": text}},
+        },
+    ),
 ]
 ASKING: dict[str, tuple[str, dict[str, Any]]] = {
     "secretsmanager": ("DescribeSecret", {"SecretId": "a"}),
     "ssm": ("GetParameter", {"Name": "a"}),
     "kms": ("Decrypt", {"CiphertextBlob": b"a"}),
+    "dynamodb": ("GetItem", {"TableName": "abc", "Key": {"namespace": {"S": "a"}}}),
 }
+# botocore may name the account in DynamoDB's host where it knows the account. The
+# Region's own endpoint, which everybody has, serves the same; rotaware uses that alone.
+REGIONAL = Config(account_id_endpoint_mode="disabled")
 # What changes on the way, or tells one client from another.
 UNSIGNED = frozenset(
     {
@@ -154,6 +178,7 @@ def _client(service: str, url: str) -> Any:
         endpoint_url=url,
         aws_access_key_id="replaced",
         aws_secret_access_key="replaced",
+        config=REGIONAL,
     )
 
 
@@ -326,6 +351,7 @@ def test_every_region_has_the_endpoint_that_botocore_knows(
                 "AWS_ENDPOINT_URL_SECRETS_MANAGER": "http://sm.test:2",
                 "AWS_ENDPOINT_URL_SSM": "http://ssm.test:3",
                 "AWS_ENDPOINT_URL_KMS": "http://kms.test:4",
+                "AWS_ENDPOINT_URL_DYNAMODB": "http://dynamodb.test:5",
             },
             id="for each",
         ),
@@ -358,6 +384,7 @@ def test_the_environment_chooses_the_endpoint_as_with_botocore(
         region_name="eu-west-1",
         aws_access_key_id="AKIDEXAMPLE",
         aws_secret_access_key="secret",
+        config=REGIONAL,
     )
     urls: list[str] = []
 

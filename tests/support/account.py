@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rotaware.errors import AwsError
 from tests.support.events import ACCOUNT, REGION
+from tests.support.item_store import ItemStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,12 +24,16 @@ class Account:
     Attributes:
         calls: Operation and what it was about, in order.
         refusals: What an operation about something answers instead.
+        items: A table; calls of it are not in ``calls``.
+        consistent_reads: Whether the table's items were read consistently, each time.
     """
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, Any]] = []
         self.refusals: dict[tuple[str, Any], AwsError] = {}
         self.before: Callable[[str], None] = lambda _: None
+        self.items = ItemStore()
+        self.consistent_reads: list[bool] = []
         self._secrets: dict[str, Answer] = {}
         self._parameters: dict[str, list[str]] = {}
 
@@ -70,6 +75,10 @@ class Account:
         timeout_seconds: float | None = None,  # noqa: ARG002  nothing here takes time
     ) -> Answer:
         self.before(operation)
+        if service == "dynamodb":
+            if operation == "GetItem":
+                self.consistent_reads.append(request["ConsistentRead"])
+            return self.items.call(service, operation, request)
         about = request.get("SecretId") or request.get("Name")
         if operation == "DescribeParameters":
             about = tuple(request["ParameterFilters"][0]["Values"])

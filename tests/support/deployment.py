@@ -48,13 +48,17 @@ def transformed(template: Path = TEMPLATE) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """The invalidator as it runs on the stand-in, and every call that it makes."""
+    """The invalidator as it runs on the stand-in, and every call that it makes.
+
+    The sheet is a parameter's name; with a table, it is an item's key.
+    """
 
     stand_in: StandIn
     recorder: Recorder
     function_name: str
     queue_url: str
     sheet: str
+    table: str | None = None
 
     def settle(self) -> None:
         """Return when no event is under way to the invalidator, or in it."""
@@ -62,6 +66,12 @@ class Deployment:
 
     def sheet_version(self) -> int:
         """How often the stamp sheet was written; 0 where there is none yet."""
+        if self.table is not None:
+            item = self.stand_in.client("dynamodb").get_item(
+                TableName=self.table, Key={"namespace": {"S": self.sheet}}
+            )
+            edition = item["Item"]["edition"]["S"] if "Item" in item else ".0"
+            return int(edition.partition(".")[2])
         parameters = self.stand_in.client("ssm")
         try:
             answer = parameters.get_parameter(Name=self.sheet)
@@ -117,8 +127,16 @@ class Deployment:
         return {answer["Attributes"][name] for name in names} == {"0"}
 
 
-def deploy(stand_in: StandIn, stack_name: str = "rotaware") -> Deployment:
-    """Create the stack and wait until it stands."""
+def deploy(
+    stand_in: StandIn, stack_name: str = "rotaware", stamps: str = "ssm"
+) -> Deployment:
+    """Create the stack and wait until it stands.
+
+    Args:
+        stand_in: AWS.
+        stack_name: The stack's name.
+        stamps: Where the sheet shall be kept: ``ssm`` or ``dynamodb``.
+    """
     if not ARCHIVE.exists():
         raise ProcessError(f"{ARCHIVE} is missing: run `make invalidator`")
     storage = stand_in.client("s3")
@@ -133,23 +151,27 @@ def deploy(stand_in: StandIn, stack_name: str = "rotaware") -> Deployment:
             environment = resource["Properties"].setdefault("Environment", {})
             variables = environment.setdefault("Variables", {})
             variables["AWS_ENDPOINT_URL"] = recorder.url
-    found = _create(stand_in, stack_name, template)
+    found = _create(stand_in, stack_name, template, stamps)
     mappings = stand_in.client("lambda").list_event_source_mappings(
         FunctionName=found[FUNCTION]
     )["EventSourceMappings"]
     queue_name = mappings[0]["EventSourceArn"].rpartition(":")[2]
     queue_url = stand_in.client("sqs").get_queue_url(QueueName=queue_name)["QueueUrl"]
-    sheet = found["AWS::SSM::Parameter"]
-    return Deployment(stand_in, recorder, found[FUNCTION], queue_url, sheet)
+    table = found.get("AWS::DynamoDB::Table")
+    sheet = "default" if table else found["AWS::SSM::Parameter"]
+    return Deployment(stand_in, recorder, found[FUNCTION], queue_url, sheet, table)
 
 
-def _create(stand_in: StandIn, name: str, template: dict[str, Any]) -> dict[str, str]:
+def _create(
+    stand_in: StandIn, name: str, template: dict[str, Any], stamps: str
+) -> dict[str, str]:
     """Create the stack; return its physical ids by type (the last one of each)."""
     cloudformation = stand_in.client("cloudformation")
     cloudformation.create_stack(
         StackName=name,
         TemplateBody=json.dumps(template),
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
+        Parameters=[{"ParameterKey": "Stamps", "ParameterValue": stamps}],
     )
 
     def status() -> str:

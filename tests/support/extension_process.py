@@ -1,7 +1,7 @@
 """The extension as a real process, between a fake Lambda and a scripted AWS.
 
-The launcher is a parameter: by default one that runs the source tree, with the same
-interpreter options as the layer's own.
+The launcher is a parameter: one that runs the source tree, or the built layer's own,
+with the interpreter that its first line names.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tests.support.extensions_api import FakeExtensionsApi
 
 ROOT = Path(__file__).parents[2]
+LAMBDAS_PYTHON = ROOT / "build/interpreter/build-python/bin/python3.13"
 ACCOUNT = "eu-west-1:111122223333"
 TOKEN = "local-session-token"
 SHEET = "/rotaware/default/stamps"
@@ -44,6 +45,21 @@ def source_launcher(directory: Path) -> Path:
     paths = [str(ROOT), str(ROOT / "shared"), dependencies]
     launcher.write_text(_LAUNCHER.format(paths=paths))
     return launcher
+
+
+def layer_launcher(directory: Path, layer: Path) -> Path:
+    """A built layer's launcher, for where the layer and Lambda's Python lie here."""
+    launcher = directory / "rotaware"
+    text = (layer / "extensions" / "rotaware").read_text()
+    text = text.replace("/var/lang/bin/python3", str(LAMBDAS_PYTHON))
+    launcher.write_text(text.replace("/opt/", f"{layer}/"))
+    return launcher
+
+
+def interpreter(launcher: Path) -> str:
+    """What a launcher is run by: its own, or else this one."""
+    first = launcher.read_text().partition("\n")[0]
+    return first.removeprefix("#!").split()[0] if "#!" in first else sys.executable
 
 
 class ScriptedAws:
@@ -101,6 +117,8 @@ class ScriptedAws:
                 found = [self._secret(name) for name in request["SecretIdList"]]
                 values = [document for status, document in found if status == 200]
                 return 200, {"SecretValues": values, "Errors": []}
+            case "GetItem":
+                return 200, {}  # a table in which nothing has been written
             case _:
                 return self._parameter(request["Name"])
 
@@ -218,7 +236,7 @@ class ExtensionProcess:
         }
         self.environ = {k: v for k, v in self.environ.items() if v}
         self.child = Child(
-            [sys.executable, "-I", "-S", *options, str(launcher)],
+            [interpreter(launcher), "-I", "-S", *options, str(launcher)],
             self.environ,
             cwd=directory,
         )

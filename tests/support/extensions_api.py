@@ -7,6 +7,9 @@ event waits until there is one. What the extension registered and reported is ke
 from __future__ import annotations
 
 import json
+import os
+import socket
+import struct
 import threading
 import time
 from collections import defaultdict, deque
@@ -26,6 +29,20 @@ class Call(NamedTuple):
     document: Any
 
 
+class Misbehaviour(NamedTuple):
+    """What becomes of one call instead of an answer.
+
+    Attributes:
+        said: The bytes that are sent.
+        hangs: Whether nothing follows them, instead of the connection's end.
+        resets: Whether that end is a reset.
+    """
+
+    said: bytes = b""
+    hangs: bool = False
+    resets: bool = False
+
+
 class FakeExtensionsApi:
     """Listens on a loopback port.
 
@@ -34,12 +51,16 @@ class FakeExtensionsApi:
         calls: All calls but those for the next event.
         managed: Whether INVOKE cannot be registered for.
         statuses: With what the next calls of a path are refused, in order.
+        misbehaviours: What becomes of the next calls of a path, before that.
+        asked: How often the next event was asked for.
     """
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.managed = False
         self.statuses: defaultdict[str, deque[int]] = defaultdict(deque)
+        self.misbehaviours: defaultdict[str, deque[Misbehaviour]] = defaultdict(deque)
+        self.asked = 0
         self._events: deque[bytes] = deque()
         self._waiting = 0
         self._changed = threading.Condition()
@@ -116,6 +137,27 @@ class FakeExtensionsApi:
             self._events.append(body)
             self._changed.notify_all()
 
+    def misbehaviour(self, call: Call) -> Misbehaviour | None:
+        """What becomes of a call instead of an answer; counts it."""
+        with self._changed:
+            self.asked += call.path == "/event/next"
+            scripted = self.misbehaviours[call.path]
+            misbehaviour = scripted.popleft() if scripted else None
+            self._changed.notify_all()
+        return misbehaviour
+
+    def wait_until_asked(self, times: int) -> None:
+        """Return once the next event was asked for so often."""
+        with self._changed:
+            assert self._changed.wait_for(
+                lambda: self.asked >= times, DEADLINE_SECONDS
+            ), f"asked for the next event {self.asked} times"
+
+    def wait_for_the_end(self) -> None:
+        """Return when this is closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed, DEADLINE_SECONDS)
+
     def answer(self, call: Call) -> tuple[int, bytes]:
         """Status and body."""
         with self._changed:
@@ -161,6 +203,10 @@ class _Handler(BaseHTTPRequestHandler):
         path = self.path.removeprefix("/2020-01-01/extension")
         headers = {name.lower(): value for name, value in self.headers.items()}
         call = Call(path, headers, json.loads(body) if body else None)
+        misbehaviour = self.server.api.misbehaviour(call)
+        if misbehaviour is not None:
+            self._misbehave(misbehaviour)
+            return
         status, answer = self.server.api.answer(call)
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -169,6 +215,16 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Lambda-Extension-Identifier", IDENTIFIER)
         self.end_headers()
         self.wfile.write(answer)
+
+    def _misbehave(self, misbehaviour: Misbehaviour) -> None:
+        self.close_connection = True
+        self.wfile.write(misbehaviour.said)
+        if misbehaviour.hangs:
+            self.server.api.wait_for_the_end()
+        if misbehaviour.resets:
+            at_once = struct.pack("ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+            os.close(self.connection.detach())
 
     do_POST = do_GET  # noqa: N815  http.server's name
 

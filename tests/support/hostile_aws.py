@@ -1,7 +1,8 @@
 """A local AWS that misbehaves on cue.
 
-A script says what becomes of each request in turn; when it has run out, every request
-is answered with an empty JSON object. What arrived is kept for the test to look at.
+A script says what becomes of each request in turn; when it has run out, a responder
+does, or every request is answered with an empty JSON object. What arrived is kept for
+the test to look at.
 """
 
 from __future__ import annotations
@@ -107,6 +108,15 @@ def silence() -> Step:
     return step
 
 
+def say_and_stay_silent(data: bytes) -> Step:
+    """Just these bytes, and nothing more until the test ends."""
+
+    def step(peer: Peer) -> bool:
+        return say(data)(peer) and silence()(peer)
+
+    return step
+
+
 def hold(arrived: threading.Event, released: threading.Event, then: Step) -> Step:
     """Tell that the request arrived, and go on when released."""
 
@@ -123,12 +133,15 @@ class HostileAws:
 
     Args:
         script: What becomes of the first, second, ... request.
-        certificate: ``LOCALHOST`` or ``ELSEWHERE`` for https; None for http.
+        certificate: ``LOCALHOST`` or another for https; None for http.
         directory: Where the certificate's file can lie; for https.
+        respond: What becomes of requests that the script says nothing about.
 
     Attributes:
         requests: What arrived.
         connections: How many were opened.
+        respond: What becomes of requests that the script says nothing about.
+        greets: Whether it takes part in TLS handshakes.
     """
 
     def __init__(
@@ -136,7 +149,11 @@ class HostileAws:
         *script: Step,
         certificate: str | None = None,
         directory: Path | None = None,
+        respond: Callable[[Received], Step] = lambda _: answer({}),
     ) -> None:
+        self.greets = True
+        self.respond = respond
+        self._directory = directory
         self.script = list(script)
         self.requests: list[Received] = []
         self.connections = 0
@@ -146,14 +163,11 @@ class HostileAws:
         self._threads: list[threading.Thread] = []
         self._tls: ssl.SSLContext | None = None
         if certificate is not None:
-            assert directory is not None
-            file = directory / "server.pem"
-            file.write_text(certificate + SERVER_KEY)
-            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            self._tls.load_cert_chain(file)
+            self.present(certificate)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
-        self.url = f"{'http' if self._tls is None else 'https'}://127.0.0.1:{self.port}"
+        scheme = "http" if certificate is None else "https"
+        self.url = f"{scheme}://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
         self._start(self._accept)
@@ -179,6 +193,15 @@ class HostileAws:
             **more,
         }
 
+    def present(self, certificate: str) -> None:
+        """Show this certificate on new connections."""
+        assert self._directory is not None
+        file = self._directory / "server.pem"
+        file.write_text(certificate + SERVER_KEY)
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(file)
+        self._tls = tls
+
     def drop_connections(self) -> None:
         """End every connection, as a restart of the server would."""
         with self._lock:
@@ -198,6 +221,7 @@ class HostileAws:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
                 if self._closing.is_set():
                     connection.close()
@@ -209,6 +233,10 @@ class HostileAws:
 
     def _serve(self, connection: socket.socket, number: int) -> None:
         try:
+            if not self.greets:
+                silence()(Peer(connection, self._closing))
+                connection.close()
+                return
             if self._tls is not None:
                 connection = self._tls.wrap_socket(connection, server_side=True)
                 with self._lock:
@@ -217,7 +245,8 @@ class HostileAws:
                 while (received := _read(incoming, number)) is not None:
                     with self._lock:
                         self.requests.append(received)
-                        step = self.script.pop(0) if self.script else answer({})
+                        step = self.script.pop(0) if self.script else None
+                    step = step or self.respond(received)
                     if not step(Peer(connection, self._closing)):
                         return
         except OSError:
@@ -240,47 +269,105 @@ def _read(incoming: Any, connection: int) -> Received | None:
 CA = """\
 -----BEGIN CERTIFICATE-----
 MIIBajCCAQ+gAwIBAgIBATAKBggqhkjOPQQDAjAbMRkwFwYDVQQDDBByb3Rhd2Fy
-ZSB0ZXN0IENBMCAXDTIwMDEwMTAwMDAwMFoYDzIxMjAwMTAxMDAwMDAwWjAbMRkw
-FwYDVQQDDBByb3Rhd2FyZSB0ZXN0IENBMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcD
-QgAEnXmYIWgY+VDSNvtM/pfrX/AGVZayt7jMJyqGoTzfjKzX4KFfAGJClqUfn7Gx
-aH8QMOUARX88g1E8ZB2VUopotaNCMEAwDwYDVR0TAQH/BAUwAwEB/zAOBgNVHQ8B
-Af8EBAMCAQYwHQYDVR0OBBYEFLfj40F1zrYhFR+ZyEeHRsjOCQX0MAoGCCqGSM49
-BAMCA0kAMEYCIQDaRv2Q/YIeuaGO3w8rteWnkaFGICA6ecvsgcM4TRIr6gIhALNg
-thZlcGazL7GUrLjqUOjFysewjcAenHm5cxTU/GeZ
+ZSB0ZXN0IGNhMCAXDTIwMDEwMTAwMDAwMFoYDzIxMjAwMTAxMDAwMDAwWjAbMRkw
+FwYDVQQDDBByb3Rhd2FyZSB0ZXN0IGNhMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcD
+QgAEiCQjACdpKuewka9zkizEiXu/eVnyxZ63D2TymDR7jxHW8tF+1oEkG2MQUL+g
+SEtuWv0j65a4/9Si5ubD18wKS6NCMEAwDwYDVR0TAQH/BAUwAwEB/zAOBgNVHQ8B
+Af8EBAMCAQYwHQYDVR0OBBYEFGJzttHKfVLvXhEkb5q72Ka0xDODMAoGCCqGSM49
+BAMCA0kAMEYCIQCnqbn40z0ts91YMZoypz/YIHyIAzaEq7m8GOrfZbkDkQIhANp8
+eBaCk33zEw0bhIDHpp6Lc1Gf8x2pyb75DGPlAjKi
 -----END CERTIFICATE-----
 """
 LOCALHOST = """\
 -----BEGIN CERTIFICATE-----
-MIIBvDCCAWKgAwIBAgIBAjAKBggqhkjOPQQDAjAbMRkwFwYDVQQDDBByb3Rhd2Fy
-ZSB0ZXN0IENBMCAXDTIwMDEwMTAwMDAwMFoYDzIxMjAwMTAxMDAwMDAwWjAdMRsw
+MIIBxzCCAWygAwIBAgIBAzAKBggqhkjOPQQDAjAbMRkwFwYDVQQDDBByb3Rhd2Fy
+ZSB0ZXN0IGNhMCAXDTIwMDEwMTAwMDAwMFoYDzIxMjAwMTAxMDAwMDAwWjAdMRsw
 GQYDVQQDDBJyb3Rhd2FyZSB0ZXN0IGdvb2QwWTATBgcqhkjOPQIBBggqhkjOPQMB
-BwNCAASaZeluzQ/P56bzle9URclbwECbsPa9wWlPBPF3wK1wYnpfxnGEXPwHvbSQ
-/eXVs0PedtPyfE9qIau9ZapMVKhmo4GSMIGPMAwGA1UdEwEB/wQCMAAwGgYDVR0R
-BBMwEYIJbG9jYWxob3N0hwR/AAABMBMGA1UdJQQMMAoGCCsGAQUFBwMBMA4GA1Ud
-DwEB/wQEAwIHgDAdBgNVHQ4EFgQUzxutKGHPr9xGv/nK4RjTXBRcfAwwHwYDVR0j
-BBgwFoAUt+PjQXXOtiEVH5nIR4dGyM4JBfQwCgYIKoZIzj0EAwIDSAAwRQIgJo9l
-JuVjUup+72Ey4WMqzPjHR6u3SMkJ146JdTLFvY0CIQDNsiLJ5fxVnPGY3i+JDqo0
-3tQ4sbPtjjQ9GDKYhxHDoQ==
+BwNCAARHy7kGRR06XpjdnhE4ZOZdpK4mM0g3hj69CwfxgtKGk1BTSKF15do+3zt7
+Ems1Nm5nGdXnMTQtwHj80XzDhmVHo4GcMIGZMAwGA1UdEwEB/wQCMAAwDgYDVR0P
+AQH/BAQDAgeAMBMGA1UdJQQMMAoGCCsGAQUFBwMBMB0GA1UdDgQWBBQu9Q2x/6QT
+PbkQPRB/rAbZPj5gCDAfBgNVHSMEGDAWgBRic7bRyn1S714RJG+au9imtMQzgzAk
+BgNVHREEHTAbgglsb2NhbGhvc3SCCGF3cy50ZXN0hwR/AAABMAoGCCqGSM49BAMC
+A0kAMEYCIQD8VOgx1cuHH0mFsUYNGhWK08jPHvmp063ALY2djCpOzQIhAJwNomXA
+VYHdh+NL3q5WghHMA8fw7p4iLdtAfXOljKJV
+-----END CERTIFICATE-----
+"""
+# Another, that calls itself Amazon; its key is gone, too.
+AMAZON = """\
+-----BEGIN CERTIFICATE-----
+MIIB2TCCAX+gAwIBAgIUeF6HgW/bfEn6D2tqz/l1P0lpTZEwCgYIKoZIzj0EAwIw
+QTELMAkGA1UEBhMCVVMxDzANBgNVBAoMBkFtYXpvbjEhMB8GA1UEAwwYQW1hem9u
+IFJvb3QgQ0Egb2YgYSB0ZXN0MCAXDTI2MTEyMDExNTI0MFoYDzIxMjYxMDI3MTE1
+MjQwWjBBMQswCQYDVQQGEwJVUzEPMA0GA1UECgwGQW1hem9uMSEwHwYDVQQDDBhB
+bWF6b24gUm9vdCBDQSBvZiBhIHRlc3QwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNC
+AATt8QQxT0VGLy55QrBA7rB6StTpC9dp0UFvlfXLPS6G1QeuXAcUBukF66YXG1Hn
+37hlowsAo8KaKFPAvy79hudDo1MwUTAdBgNVHQ4EFgQUI6uddVBaz5OIJDM3UUHH
+aOy1YywwHwYDVR0jBBgwFoAUI6uddVBaz5OIJDM3UUHHaOy1YywwDwYDVR0TAQH/
+BAUwAwEB/zAKBggqhkjOPQQDAgNIADBFAiEAy6i463mKnqdiqWmLYvItYxhdLlX1
+XO73y4p7JhG8gaoCIG3f88g/sEmiBmnBMLrcBpKz0NvSnCeWhKXJTbEOgJSW
+-----END CERTIFICATE-----
+"""
+BY_AMAZON = """\
+-----BEGIN CERTIFICATE-----
+MIIBuDCCAV2gAwIBAgIUQ27ba3u2nuU436t2RJ8MtWMjRiQwCgYIKoZIzj0EAwIw
+QTELMAkGA1UEBhMCVVMxDzANBgNVBAoMBkFtYXpvbjEhMB8GA1UEAwwYQW1hem9u
+IFJvb3QgQ0Egb2YgYSB0ZXN0MCAXDTI2MTEyMDExNTMxNloYDzIxMjUwNjE0MTE1
+MzE2WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjOPQMB
+BwNCAARHy7kGRR06XpjdnhE4ZOZdpK4mM0g3hj69CwfxgtKGk1BTSKF15do+3zt7
+Ems1Nm5nGdXnMTQtwHj80XzDhmVHo14wXDAaBgNVHREEEzARgglsb2NhbGhvc3SH
+BH8AAAEwHQYDVR0OBBYEFC71DbH/pBM9uRA9EH+sBtk+PmAIMB8GA1UdIwQYMBaA
+FCOrnXVQWs+TiCQzN1FBx2jstWMsMAoGCCqGSM49BAMCA0kAMEYCIQCA/HkXwc/t
+w/O3ldwBssxtq39g1kV8Knt4t59GYj1E6AIhAMyGkuUJA3GY4gUee0Ua8z1dXZCe
+ZOI0dF9HJZ3NaiX6
 -----END CERTIFICATE-----
 """
 ELSEWHERE = """\
 -----BEGIN CERTIFICATE-----
-MIIBvDCCAWKgAwIBAgIBAzAKBggqhkjOPQQDAjAbMRkwFwYDVQQDDBByb3Rhd2Fy
-ZSB0ZXN0IENBMCAXDTIwMDEwMTAwMDAwMFoYDzIxMjAwMTAxMDAwMDAwWjAeMRww
+MIIBuzCCAWKgAwIBAgIBBDAKBggqhkjOPQQDAjAbMRkwFwYDVQQDDBByb3Rhd2Fy
+ZSB0ZXN0IGNhMCAXDTIwMDEwMTAwMDAwMFoYDzIxMjAwMTAxMDAwMDAwWjAeMRww
 GgYDVQQDDBNyb3Rhd2FyZSB0ZXN0IHdyb25nMFkwEwYHKoZIzj0CAQYIKoZIzj0D
-AQcDQgAEmmXpbs0Pz+em85XvVEXJW8BAm7D2vcFpTwTxd8CtcGJ6X8ZxhFz8B720
-kP3l1bND3nbT8nxPaiGrvWWqTFSoZqOBkTCBjjAMBgNVHRMBAf8EAjAAMBkGA1Ud
-EQQSMBCCDmVsc2V3aGVyZS50ZXN0MBMGA1UdJQQMMAoGCCsGAQUFBwMBMA4GA1Ud
-DwEB/wQEAwIHgDAdBgNVHQ4EFgQUzxutKGHPr9xGv/nK4RjTXBRcfAwwHwYDVR0j
-BBgwFoAUt+PjQXXOtiEVH5nIR4dGyM4JBfQwCgYIKoZIzj0EAwIDSAAwRQIhAPyx
-TDieavoZ28VSCVndyXUmGSACZH45aT6/HLty74zsAiBg/azEiVNxBCTA9mygupVd
-EEPZ9AKtsmS1ksmHlqktBA==
+AQcDQgAER8u5BkUdOl6Y3Z4ROGTmXaSuJjNIN4Y+vQsH8YLShpNQU0ihdeXaPt87
+exJrNTZuZxnV5zE0LcB4/NF8w4ZlR6OBkTCBjjAMBgNVHRMBAf8EAjAAMA4GA1Ud
+DwEB/wQEAwIHgDATBgNVHSUEDDAKBggrBgEFBQcDATAdBgNVHQ4EFgQULvUNsf+k
+Ez25ED0Qf6wG2T4+YAgwHwYDVR0jBBgwFoAUYnO20cp9Uu9eESRvmrvYprTEM4Mw
+GQYDVR0RBBIwEIIOZWxzZXdoZXJlLnRlc3QwCgYIKoZIzj0EAwIDRwAwRAIgO+eg
+tAsIvDpK0/uT2Chzj+KmhU1dhwBPCwF5xde62qECIF2mTDmdIyBvD9z7ZsgtIU32
+CrRvWiGFQlq51KyY6TDE
+-----END CERTIFICATE-----
+"""
+EXPIRED = """\
+-----BEGIN CERTIFICATE-----
+MIIBxjCCAW2gAwIBAgIBBTAKBggqhkjOPQQDAjAbMRkwFwYDVQQDDBByb3Rhd2Fy
+ZSB0ZXN0IGNhMB4XDTIwMDEwMTAwMDAwMFoXDTIwMDIwMTAwMDAwMFowIDEeMBwG
+A1UEAwwVcm90YXdhcmUgdGVzdCBleHBpcmVkMFkwEwYHKoZIzj0CAQYIKoZIzj0D
+AQcDQgAER8u5BkUdOl6Y3Z4ROGTmXaSuJjNIN4Y+vQsH8YLShpNQU0ihdeXaPt87
+exJrNTZuZxnV5zE0LcB4/NF8w4ZlR6OBnDCBmTAMBgNVHRMBAf8EAjAAMA4GA1Ud
+DwEB/wQEAwIHgDATBgNVHSUEDDAKBggrBgEFBQcDATAdBgNVHQ4EFgQULvUNsf+k
+Ez25ED0Qf6wG2T4+YAgwHwYDVR0jBBgwFoAUYnO20cp9Uu9eESRvmrvYprTEM4Mw
+JAYDVR0RBB0wG4IJbG9jYWxob3N0gghhd3MudGVzdIcEfwAAATAKBggqhkjOPQQD
+AgNHADBEAiBC1z7eDgKxkSrBlW4RyKKRJYwoEWtrsOvI7qTjtp/cIwIgQAbP7/Ty
+iPhTdPj+fgpb2cG5jIBcxPRDe5y3m4eBOiM=
+-----END CERTIFICATE-----
+"""
+# By another authority, which nobody knows.
+STRANGER = """\
+-----BEGIN CERTIFICATE-----
+MIIBzTCCAXWgAwIBAgIBBjAKBggqhkjOPQQDAjAhMR8wHQYDVQQDDBZyb3Rhd2Fy
+ZSB0ZXN0IHN0cmFuZ2VyMCAXDTIwMDEwMTAwMDAwMFoYDzIxMjAwMTAxMDAwMDAw
+WjAgMR4wHAYDVQQDDBVyb3Rhd2FyZSB0ZXN0IHVua25vd24wWTATBgcqhkjOPQIB
+BggqhkjOPQMBBwNCAARHy7kGRR06XpjdnhE4ZOZdpK4mM0g3hj69CwfxgtKGk1BT
+SKF15do+3zt7Ems1Nm5nGdXnMTQtwHj80XzDhmVHo4GcMIGZMAwGA1UdEwEB/wQC
+MAAwDgYDVR0PAQH/BAQDAgeAMBMGA1UdJQQMMAoGCCsGAQUFBwMBMB0GA1UdDgQW
+BBQu9Q2x/6QTPbkQPRB/rAbZPj5gCDAfBgNVHSMEGDAWgBR6lgokQBBrxBQ/y11f
+Ia6aHpzyyzAkBgNVHREEHTAbgglsb2NhbGhvc3SCCGF3cy50ZXN0hwR/AAABMAoG
+CCqGSM49BAMCA0YAMEMCIHnfv2ufdrZqpVPapvA3cA56vTqWKbN5OLUgtbWnbPWj
+Ah8eKuS/XfV++aUjXz5WSGSsUpQq5dPFMSHTmkLhMH2t
 -----END CERTIFICATE-----
 """
 SERVER_KEY = """\
 -----BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgeEmFKNaqbZZrqV7p
-yl7RGyqi9rLHJWw3V8nocvO2KROhRANCAASaZeluzQ/P56bzle9URclbwECbsPa9
-wWlPBPF3wK1wYnpfxnGEXPwHvbSQ/eXVs0PedtPyfE9qIau9ZapMVKhm
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgaJoONN12tlwCRM9D
+aaT2K3XcOpgNlUvEcCNk517GTjChRANCAARHy7kGRR06XpjdnhE4ZOZdpK4mM0g3
+hj69CwfxgtKGk1BTSKF15do+3zt7Ems1Nm5nGdXnMTQtwHj80XzDhmVH
 -----END PRIVATE KEY-----
 """

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 # The prefixes of X-Amz-Target, in the words of boto3's client names.
-SERVICES = {"AmazonSSM": "ssm", "TrentService": "kms", "AmazonSQS": "sqs"}
+SERVICES = {
+    "AmazonSSM": "ssm",
+    "TrentService": "kms",
+    "AmazonSQS": "sqs",
+    "DynamoDB_20120810": "dynamodb",
+}
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding"}
 DEADLINE_SECONDS = 10.0
 

@@ -63,6 +63,18 @@ def reading_policy(prefix: str, sheet: str) -> list[dict[str, Any]]:
     ]
 
 
+def table_statement(table: str, namespace: str) -> dict[str, Any]:
+    """What it must allow besides, for a sheet in a table."""
+    return {
+        "Effect": "Allow",
+        "Action": ["dynamodb:GetItem"],
+        "Resource": [f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{table}"],
+        "Condition": {
+            "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [namespace]}
+        },
+    }
+
+
 class StandIn:
     """A running stand-in; `client` speaks to it, recorders stand in front of it."""
 

@@ -13,6 +13,7 @@ from botocore.config import Config
 from invalidator.aws import CONFIG, BotoAws
 from rotaware.errors import (
     AwsError,
+    AwsSignatureError,
     AwsThrottledError,
     AwsTimeoutError,
     AwsUnavailableError,
@@ -116,7 +117,7 @@ def test_clients_are_made_once_a_service(aws: Scripted) -> None:
     [
         (400, "ResourceNotFoundException", AwsError),
         (400, "AccessDeniedException", AwsError),
-        (403, "UnrecognizedClientException", AwsError),
+        (403, "UnrecognizedClientException", AwsSignatureError),
         (400, "ThrottlingException", AwsThrottledError),
         (400, "TooManyUpdates", AwsThrottledError),
         (429, "Anything", AwsThrottledError),

@@ -21,6 +21,7 @@ from tests.support.events import (
     put_secret_value,
     sqs_batch,
 )
+from tests.support.item_store import TABLE
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -243,6 +244,24 @@ def test_a_sheet_of_any_name_is_never_its_own_trigger(
     assert function(event) is None
     assert failed() == function(sqs_batch(json.dumps(event)))
     assert [] == function.account.calls
+
+
+def test_a_sheet_in_a_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """ROTAWARE_STAMPS may name a table; the namespace's item in it is written."""
+    function = Lambda(
+        monkeypatch,
+        capsys,
+        ROTAWARE_NAMESPACE="blue",
+        ROTAWARE_STAMPS=f"dynamodb://{TABLE}",
+    )
+    arn = function.account.put_secret("a", "v1")
+    function(label_updated(arn))
+
+    document = function.account.items.document("blue")
+    assert {subject_of(arn)} == decode(document).stamps.keys()
+    assert [True] == function.account.consistent_reads
 
 
 def test_an_invalidator_needs_a_sheet(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -104,6 +105,18 @@ def test_a_batch_is_one_publish(rig: Rig) -> None:
     judged_then_verified = [touched.arn] * 2
     assert judged_then_verified == rig.account.names("DescribeSecret")
     assert 1 == len(rig.account.versions(SHEET))
+
+
+def test_a_change_after_its_stamp_is_stamped(rig: Rig) -> None:
+    """The latest event of a batch counts, though the version is the stamped one."""
+    touched = rig.touched()
+    later = replace(touched, occurred_at=OCCURRED_AT + 3.0)
+    rig.invalidator.stamp([touched])
+
+    rig.invalidator.stamp([later, touched])
+    assert 2 == len(rig.account.versions(SHEET))
+    rig.invalidator.stamp([touched, later])
+    assert 2 == len(rig.account.versions(SHEET))
 
 
 def test_a_duplicate_writes_nothing(rig: Rig) -> None:
