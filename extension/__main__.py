@@ -8,9 +8,11 @@ come meanwhile wait in the listener's backlog.
 from __future__ import annotations
 
 import _socket
+import gc
 import posix
 import sys
 
+from extension import hardening
 from extension.extensions_api import ExtensionsApi, ExtensionsApiError
 
 _DEFAULT_PORT = "2773"
@@ -21,6 +23,8 @@ _UNFORESEEN = "Extension.UnknownReason"
 
 def main() -> None:
     """Run the extension until SHUTDOWN; exits the process."""
+    gc.disable()  # until all is built: nothing of that is garbage
+    hardening.at_start()
     environ = {_text(key): _text(value) for key, value in posix.environ.items()}
     address = environ.get("AWS_LAMBDA_RUNTIME_API")
     if not address:
@@ -41,6 +45,7 @@ def main() -> None:
             sys.exit(f"rotaware: cannot register: {refusal}")
         api.register(name, invoke=False)
 
+    _use_one_file()
     try:
         from extension.application import run  # noqa: PLC0415  see above
 
@@ -50,6 +55,14 @@ def main() -> None:
         api.report_failure(_UNFORESEEN, f"{type(fault).__name__}; see the log")
         raise
     sys.exit(status)
+
+
+def _use_one_file() -> None:
+    """Take the rest from the layer's one file, where there is one."""
+    try:  # noqa: SIM105  contextlib costs start-up time
+        import one_file  # type: ignore[import-not-found]  # noqa: F401, PLC0415
+    except ModuleNotFoundError:
+        pass  # each module from its own
 
 
 def _bind(environ: dict[str, str]) -> tuple[_socket.socket, str | None]:

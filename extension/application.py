@@ -1,38 +1,49 @@
-"""The composition root's second half: build the parts, prefetch, follow the events."""
+"""The composition root's second half: build the parts, prefetch, follow the events.
+
+What serves is imported when AWS has been asked: it loads while the answers are on their
+way.
+"""
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # signal defines enums
+import gc
 import posix
-import signal
-import sys
 from functools import partial
-from typing import TYPE_CHECKING
+from threading import Thread
 
 from extension.config import MAX_CONFIG_CHARACTERS, load
-from extension.endpoint import Endpoint
-from extension.http_server import HttpServer
-from extension.lifecycle import Terminated, drain, follow_events, linger_over_reads
-from extension.workers import Workers
+from extension.hardening import refuse_dumps
+from extension.lifecycle import (
+    Terminated,
+    drain,
+    follow_events,
+    keep_checked,
+    linger_over_reads,
+)
+from extension.output import standard_output
 from rotaware.aws import AwsClient
 from rotaware.cache import Cache
 from rotaware.checker import Checker
 from rotaware.clock import Deadline, SystemClock
 from rotaware.errors import RotawareError, SettingsError
+from rotaware.lean import TYPE_CHECKING
 from rotaware.log import Logger
 from rotaware.secret import PARAMETER_STORE, SECRETS_MANAGER
 from rotaware.source import AwsSource
-from rotaware.stamps import SsmSheet
+from rotaware.stamps import sheet_home
 from rotaware.store import Store
-from rotaware.tokens import Tokens
 
 if TYPE_CHECKING:
     import _socket
     from collections.abc import Callable, Mapping
-    from threading import Thread
 
     from extension.config import Config
+    from extension.endpoint import Endpoint
     from extension.extensions_api import ExtensionsApi
+    from extension.http_server import HttpServer
     from rotaware.clock import Clock
+    from rotaware.secret import Query
     from rotaware.settings import Settings
 
 MAX_WORKERS = 128
@@ -69,38 +80,73 @@ def run(
     log = Logger(
         service=settings.service,
         level=settings.log_level,
-        stream=sys.stdout,
+        stream=standard_output(),
         clock=clock,
         function_name=environ.get("AWS_LAMBDA_FUNCTION_NAME"),
     )
     log.cold_start = True
+    refuse_dumps(log)
     store, checker = _cache(settings, aws, clock, log)
     store.expect(config.prefetch)
-    workers = Workers(MAX_WORKERS, log)
-    endpoint = _endpoint(environ, store, checker, clock)
-    server = HttpServer(listener, endpoint, workers, clock=clock, log=log)
+    if settings.snap_start:
+        store.hold_nothing()
     wanted = [entry.query for entry in config.prefetch if settings.prefetch]
     threads = store.prefetch(wanted)
-    server.start()
     patience = Deadline(clock, PREFETCH_SECONDS)
-    if wanted:
-        checker.ensure_checked(patience.remaining_seconds())
-    _join(threads, patience)
-    # What the first look at the sheet put in doubt is fetched again, by batches.
-    _join(store.prefetch_doubted(), patience)
+    if threads:
+        checker.begin()
+    endpoint = _endpoint(environ, store, checker, clock)
+    server = _server(listener, endpoint, clock, log)
+    server.start()
+    _settle(store, checker, threads, patience)
+    gc.freeze()  # what was built stays: no collection need look at it again
+    gc.enable()
     log.info("ready", port=settings.port, sheet=settings.stamps)
-    signal.signal(signal.SIGTERM, _terminate)
-    linger: Callable[[], None] = _do_not_linger
+    _signal.signal(_signal.SIGTERM, _terminate)
+    _signal.signal(_signal.SIGINT, _terminate)
+    begin = linger = _nothing
+    if settings.snap_start:
+        begin = partial(_begin_to_hold, store, checker, aws, wanted, clock)
     if settings.stamps and settings.check_interval_seconds == 0:
         linger = partial(linger_over_reads, lambda: endpoint.reads, clock)
-    shutdown = follow_events(api, checker, clock, log, linger=linger)
+    elif settings.stamps and settings.managed_instances:
+        arguments = (checker, lambda: endpoint.reads, clock, log)
+        Thread(target=keep_checked, args=arguments, daemon=True).start()
+    shutdown = follow_events(api, checker, clock, log, begin=begin, linger=linger)
     drain(server, shutdown, clock, log)
     aws.close_idle()
     return 0
 
 
-def _do_not_linger() -> None:
-    """A check is good for a while: reads need not be told apart by invocation."""
+def _nothing() -> None:
+    """Most functions need no more at an invocation than a check."""
+
+
+def _begin_to_hold(
+    store: Store, checker: Checker, aws: AwsClient, wanted: list[Query], clock: Clock
+) -> None:
+    """The snapshot is behind us: its connections are dead, and values may be held.
+
+    The invocation's check begins meanwhile; nothing here waits for AWS.
+    """
+    aws.close_idle()
+    store.hold_from_now()
+    threads = store.prefetch(wanted)
+    arguments = (store, checker, threads, Deadline(clock, PREFETCH_SECONDS))
+    Thread(target=_settle, args=arguments, daemon=True).start()
+
+
+def _settle(
+    store: Store, checker: Checker, threads: list[Thread], patience: Deadline
+) -> None:
+    """Wait for a prefetch, and for the first look at the sheet.
+
+    What that look put in doubt is fetched again, by batches.
+    """
+    _join(threads, patience)
+    if threads:
+        checker.ensure_checked(patience.remaining_seconds())
+    _join(store.prefetch_doubted(), patience)
 
 
 def _join(threads: list[Thread], patience: Deadline) -> None:
@@ -108,8 +154,9 @@ def _join(threads: list[Thread], patience: Deadline) -> None:
         thread.join(patience.remaining_seconds())
 
 
-def _terminate(_signal: int, _frame: object) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
+def _terminate(_number: int, _frame: object) -> None:
+    _signal.signal(_signal.SIGTERM, _signal.SIG_IGN)  # once is enough
+    _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
     raise Terminated
 
 
@@ -127,10 +174,18 @@ def _configured(
         config = load(environ, _read_text)
     except SettingsError as error:
         problems += error.problems
-    max_connections = config.settings.max_connections if config else 1
+    max_connections = 1
+    services: tuple[str, ...] = (SECRETS_MANAGER, PARAMETER_STORE)
+    if config is not None:
+        max_connections = config.settings.max_connections
+        services = config.settings.services
     try:
         aws = AwsClient.from_environ(
-            environ, clock=clock, random=_random, max_connections=max_connections
+            environ,
+            clock=clock,
+            random=_random,
+            max_connections=max_connections,
+            services=services,
         )
     except SettingsError as error:
         problems += error.problems
@@ -160,7 +215,9 @@ def _cache(
     }
     store = Store(source, cache, ttls, clock, log)
     # The checker backs off by itself: one attempt a check.
-    home = SsmSheet(aws.with_attempts(1), settings.stamps) if settings.stamps else None
+    home = None
+    if settings.stamps:
+        home = sheet_home(aws.with_attempts(1), settings.stamps)
     checker = Checker(
         home,
         store.apply,
@@ -177,6 +234,9 @@ def _endpoint(
     environ: Mapping[str, str], store: Store, checker: Checker, clock: Clock
 ) -> Endpoint:
     """What answers, to those who have the token of this environment."""
+    from extension.endpoint import Endpoint  # noqa: PLC0415  see above
+    from rotaware.tokens import Tokens  # noqa: PLC0415  likewise
+
     tokens = Tokens(environ, clock)
     # Only this variable stays what it is.
     changes = not environ.get("AWS_SESSION_TOKEN")
@@ -189,6 +249,17 @@ def _endpoint(
     )
 
 
+def _server(
+    listener: _socket.socket, endpoint: Endpoint, clock: Clock, log: Logger
+) -> HttpServer:
+    """What listens, and what waits for AWS on its behalf."""
+    from extension.http_server import HttpServer  # noqa: PLC0415  see above
+    from extension.workers import Workers  # noqa: PLC0415  likewise
+
+    workers = Workers(MAX_WORKERS, log)
+    return HttpServer(listener, endpoint, workers, clock=clock, log=log)
+
+
 def _token(look_up: Callable[[Deadline], str], clock: Clock) -> str | None:
     try:
         return look_up(Deadline(clock, _TOKEN_SECONDS))
@@ -198,7 +269,8 @@ def _token(look_up: Callable[[Deadline], str], clock: Clock) -> str | None:
 
 def _refuse_to_start(api: ExtensionsApi, error: SettingsError, clock: Clock) -> int:
     """Say what is wrong, to the log and to Lambda; the exit code."""
-    log = Logger(service="rotaware", level="INFO", stream=sys.stdout, clock=clock)
+    stream = standard_output()
+    log = Logger(service="rotaware", level="INFO", stream=stream, clock=clock)
     log.error("rotaware cannot start", problems=error.problems)
     api.report_failure(error.code, error.message)
     return 1

@@ -8,10 +8,9 @@ there, thinking of something else.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
 from rotaware import parsers
 from rotaware.errors import SettingsError
+from rotaware.lean import TYPE_CHECKING, NamedTuple
 from rotaware.secret import Prefetch, Query
 from rotaware.settings import VARIABLES as SETTINGS_VARIABLES
 from rotaware.settings import Settings, Variable, parsed

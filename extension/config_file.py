@@ -6,14 +6,14 @@ quoted, but for malformed numbers and words, and the id that is listed twice.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
-
 from extension.yaml_nodes import Node, YamlError, document_of
 from rotaware import parsers
+from rotaware.lean import TYPE_CHECKING, NamedTuple
 from rotaware.secret import AWSPENDING, Prefetch, Query
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Any
 
 COMMUNITY_FORMS = ("SecretManagers", "CacheManager")
 ROOT_KEYS = ("secrets", "parameters", *COMMUNITY_FORMS)

@@ -7,13 +7,12 @@ left), a check is due, or anything that is cached changes. The next one costs a 
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING
-
 from extension.http1 import Response, error_response, render
 from extension.routes import route
+from rotaware import lean_json as json
 from rotaware.errors import RequestError, RotawareError
 from rotaware.flight import HIT
+from rotaware.lean import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,12 +102,9 @@ class Endpoint:
         self.reads += 1
         if self._renewed_token is not None:
             return None
-        try:
-            ask = route(request, self._token)
-        except RotawareError as refusal:
-            return error_response(refusal)
-        if ask is None:
-            return _PONG
+        ask = self._asked(request)
+        if isinstance(ask, Response):
+            return ask
         # Before anything is looked at: the answer holds no longer than what was seen.
         epoch, now = self._epoch(), self._now()
         due_seconds = self._checker.seconds_until_due()
@@ -136,6 +132,12 @@ class Endpoint:
         except RotawareError as refusal:
             return error_response(refusal)
         return _response(answer)
+
+    def _asked(self, request: Request) -> Ask | Response:
+        try:
+            return route(request, self._token) or _PONG
+        except RotawareError as refusal:
+            return error_response(refusal)
 
     def _routed(self, request: Request) -> Ask | None:
         try:

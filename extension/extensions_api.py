@@ -2,7 +2,7 @@
 
 Registering is on the way of every cold start, so this file imports next to nothing.
 Each call has a connection of its own: one that was kept could die over a freeze. There
-is no time-out, because the environment may be frozen during the wait for an event. The
+is no time-out until an answer begins: the environment may be frozen while it waits. The
 parser is its own: ``rotaware.http1`` would bring in ``typing`` before registering.
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html
 """
@@ -14,6 +14,7 @@ import _socket
 _VERSION = "/2020-01-01/extension"
 _DEFAULT_PORT = 80
 _LONGEST_ANSWER = 1 << 20
+_ANSWER_SECONDS = 5.0
 
 
 class ExtensionsApiError(Exception):
@@ -22,6 +23,10 @@ class ExtensionsApiError(Exception):
     def __init__(self, call: str, status: int, reason: str) -> None:
         super().__init__(f"{call}: {status} {reason}".rstrip())
         self.status = status
+
+
+class ExtensionsApiGoneError(ExtensionsApiError):
+    """Nobody listens there."""
 
 
 class Invoke:
@@ -98,6 +103,8 @@ class ExtensionsApi:
             f'{{"events":[{events}]}}',
         )
         self._identifier = _header(head, b"lambda-extension-identifier")
+        if not self._identifier:
+            raise ExtensionsApiError("/register", 0, "the answer has no identifier")
 
     def next_event(self) -> Invoke | Shutdown | UnknownEvent:
         """Say that all work is done, and wait for the next event.
@@ -115,7 +122,7 @@ class ExtensionsApi:
         Raises:
             ExtensionsApiError: Lambda does not want to know.
         """
-        import json  # noqa: PLC0415  only a failure needs it
+        from rotaware import lean_json as json  # noqa: PLC0415  only a failure needs it
 
         path = "/exit/error" if self._initialized else "/init/error"
         body = {"errorMessage": message, "errorType": code, "stackTrace": []}
@@ -135,19 +142,24 @@ class ExtensionsApi:
             f"Content-Length: {len(body.encode())}\r\n\r\n{body}"
         )
         try:
-            connection = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
-            try:
-                connection.connect(self._address)
-                connection.sendall(request.encode())
-                return _receive(connection, path)
-            finally:
-                connection.close()
+            return self._exchange(path, request.encode())
+        except ConnectionRefusedError as fault:
+            raise ExtensionsApiGoneError(path, 0, repr(fault)) from fault
         except (OSError, ValueError, IndexError) as fault:
             raise ExtensionsApiError(path, 0, repr(fault)) from fault
 
+    def _exchange(self, path: str, request: bytes) -> tuple[bytes, bytes]:
+        connection = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+        try:
+            connection.connect(self._address)
+            connection.sendall(request)
+            return _receive(connection, path)
+        finally:
+            connection.close()
+
 
 def _event(body: bytes) -> Invoke | Shutdown | UnknownEvent:
-    import json  # noqa: PLC0415  registering does not need it
+    from rotaware import lean_json as json  # noqa: PLC0415  registering does not need it
 
     try:
         event = json.loads(body)
@@ -166,7 +178,8 @@ def _event(body: bytes) -> Invoke | Shutdown | UnknownEvent:
 
 def _receive(connection: _socket.socket, path: str) -> tuple[bytes, bytes]:
     """One answer: its head and body."""
-    received = b""
+    received = _more(connection, b"", path)
+    connection.settimeout(_ANSWER_SECONDS)
     while b"\r\n\r\n" not in received:
         received += _more(connection, received, path)
     head, _, body = received.partition(b"\r\n\r\n")

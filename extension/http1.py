@@ -6,10 +6,9 @@ refused, and the connection closed, because what follows it cannot be trusted.
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, NamedTuple
-
+from rotaware import lean_json as json
 from rotaware.errors import RequestError
+from rotaware.lean import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +38,8 @@ _REASONS = {
 _TOKEN = frozenset(
     "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 )
+_TOKEN_BYTES = "".join(_TOKEN).encode()
+_CONTROLS = bytes({*range(0x20), 0x7F} - set(b"\t\r\n"))
 _REQUEST_LINE_PARTS = 3
 _ONLY_ONCE = frozenset(
     {"content-length", "host", "x-aws-parameters-secrets-token", "x-vault-token"}
@@ -63,6 +64,11 @@ class Request(NamedTuple):
     query: str
     headers: Mapping[str, str]
     keep_alive: bool
+
+    def rendered(self, response: Response) -> bytes:
+        """An answer to it, to be sent by one write."""
+        only_head = self.method == "HEAD"  # its answer ends there, whatever it says
+        return render(response, keep_alive=self.keep_alive, only_head=only_head)
 
     def __repr__(self) -> str:
         # The headers hold the token, and a traceback's locals may be printed.
@@ -95,9 +101,11 @@ def parse_head(head: bytes) -> Request:
     Raises:
         RequestError: It is malformed, or wants what this port does not offer.
     """
+    if len(head.translate(None, _CONTROLS)) < len(head) or _has_stray_ends(head):
+        raise _malformed("the head holds control characters, or lines without CRLF")
     lines = head.decode("latin-1").split("\r\n")
     parts = lines[0].split(" ")
-    if len(parts) != _REQUEST_LINE_PARTS or not lines[0].isprintable():
+    if len(parts) != _REQUEST_LINE_PARTS or "\t" in lines[0]:
         raise _malformed("the request line is not METHOD SP TARGET SP VERSION")
     method, target, version = parts
     if version not in ("HTTP/1.1", "HTTP/1.0"):
@@ -122,24 +130,35 @@ def parse_head(head: bytes) -> Request:
     return Request(method, path, query, headers, keep_alive)
 
 
+def is_hopeless(beginning: bytes) -> bool:
+    """Whether no head begins like this: it is no use to wait for the rest.
+
+    So is a TLS handshake, and what ends its lines by LF alone.
+    """
+    return beginning[:1] not in _TOKEN_BYTES or _has_stray_ends(beginning.rstrip(b"\r"))
+
+
 def error_response(error: RotawareError, cache_status: str = "rotaware") -> Response:
     """An error as AWS's JSON services say it."""
     body = {"__type": error.code, "message": error.message}
     return Response(error.status, json.dumps(body).encode(), cache_status)
 
 
-def render(response: Response, *, keep_alive: bool = True) -> bytes:
-    """The whole answer, to be sent by one write."""
+def render(
+    response: Response, *, keep_alive: bool = True, only_head: bool = False
+) -> bytes:
+    """The whole answer, or all but its body, to be sent by one write."""
     close = "" if keep_alive else "Connection: close\r\n"
     allow = "Allow: GET\r\n" if response.status == 405 else ""  # noqa: PLR2004
-    return (
+    head = (
         f"HTTP/1.1 {response.status} {_REASONS.get(response.status, 'Error')}\r\n"
         f"Content-Type: {response.content_type}\r\n"
         f"Content-Length: {len(response.body)}\r\n"
         "Cache-Control: no-store\r\n"
         f"Cache-Status: {response.cache_status}\r\n"
         f"{close}{allow}\r\n"
-    ).encode("latin-1") + response.body
+    ).encode("latin-1")
+    return head if only_head else head + response.body
 
 
 def unquote(text: str) -> str:
@@ -162,7 +181,7 @@ def _headers(lines: list[str]) -> dict[str, str]:
     headers: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.partition(":")
-        if not colon or not name or not set(name) <= _TOKEN or not _is_printable(value):
+        if not colon or not name or not set(name) <= _TOKEN:
             raise _malformed("a header is malformed")
         name = name.lower()
         value = value.strip(" \t")
@@ -174,8 +193,9 @@ def _headers(lines: list[str]) -> dict[str, str]:
     return headers
 
 
-def _is_printable(text: str) -> bool:
-    return text.replace("\t", " ").isprintable()
+def _has_stray_ends(text: bytes) -> bool:
+    """Whether there is a CR or an LF outside of a CRLF."""
+    return not text.count(b"\r") == text.count(b"\n") == text.count(b"\r\n")
 
 
 def _malformed(message: str) -> RequestError:

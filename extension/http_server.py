@@ -3,7 +3,11 @@
 Rule 1. What can be answered at once is answered in place, by one write.
 Rule 2. What must wait goes to a worker; until its answer is out, nothing more is read
         from that connection, so pipelined answers keep their order.
-Rule 3. Everything has a bound: connections, a head's bytes, the time for sending it.
+Rule 3. Everything has a bound: connections, a head's bytes, the time for sending it
+        and for reading the answer.
+Rule 4. When all places are taken, the connection that has been idle for longest makes
+        room. Where none is idle the newcomer reads 429; and when too many do, or no
+        descriptor is left, those who come after wait in the backlog.
 
 ``_socket`` and ``epoll`` stand in for ``socket`` and ``selectors``: their wrappers cost
 more than the rest of a hit.
@@ -13,23 +17,22 @@ from __future__ import annotations
 
 import _socket
 import select
-from collections import deque
 from threading import Thread
-from typing import TYPE_CHECKING, Protocol
 
+from extension.connection import Connection
 from extension.http1 import (
     END_OF_HEAD,
     MAX_HEAD_BYTES,
     error_response,
+    is_hopeless,
     parse_head,
     render,
 )
 from rotaware.clock import Deadline
 from rotaware.errors import RequestError, RotawareError
+from rotaware.lean import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from extension.http1 import Request, Response
     from extension.workers import Workers
     from rotaware.clock import Clock
@@ -38,10 +41,14 @@ if TYPE_CHECKING:
 MAX_CONNECTIONS = 512
 HEAD_SECONDS = 5.0
 """How long a client may take to send a request's head."""
+READ_SECONDS = 30.0
+"""How long a client may take to read an answer that does not fit into its socket."""
 
 _CHUNK = 65536
+_WAKES = 256
 _DONTWAIT = _socket.MSG_DONTWAIT
 _TICK_SECONDS = 0.5
+_STUMBLE_SECONDS = 0.05
 _MAX_REFUSALS = 64
 
 
@@ -61,33 +68,6 @@ class Handler(Protocol):
         ...
 
 
-class _Connection:
-    """One client."""
-
-    __slots__ = (
-        "closing",
-        "fileno",
-        "lingering",
-        "outgoing",
-        "received",
-        "socket",
-        "waiting",
-    )
-
-    def __init__(self, fileno: int) -> None:
-        self.fileno = fileno
-        self.socket = _socket.socket(fileno=fileno)
-        self.received = b""
-        self.outgoing = b""
-        self.waiting = False
-        """Whether a worker is busy with its request."""
-        self.closing = False
-        """Whether it is closed once everything is sent."""
-        self.lingering = False
-        """Whether what it still sends is thrown away: to close at once would reset the
-        connection, and the client would never read why it was refused."""
-
-
 class HttpServer:
     """Serves a listening socket.
 
@@ -97,7 +77,7 @@ class HttpServer:
         workers: Where blocking answers are made.
         clock: Time.
         log: Told about what was not foreseen.
-        max_connections: Further ones are answered with 429.
+        max_connections: More are not served at a time.
     """
 
     def __init__(  # noqa: PLR0913  all of them are independent
@@ -116,16 +96,22 @@ class HttpServer:
         self._clock = clock
         self._log = log
         self._max_connections = max_connections
-        self._connections: dict[int, _Connection] = {}
-        self._slow: dict[_Connection, Deadline] = {}
-        """Those whose head is incomplete, and those that linger."""
+        self._connections: dict[int, Connection] = {}
+        self._slow: dict[Connection, Deadline] = {}
+        """Those that have begun to send or to read, and those that linger."""
+        self._looks = 0
         self._deaf: Deadline | None = None
-        """Runs while no descriptor was left for another connection."""
-        self._finished: deque[tuple[_Connection, bytes]] = deque()
+        """Runs while no new connection is accepted."""
+        self._is_short = False
+        """Whether there was no descriptor for the newcomer."""
+        self._waiting: set[Connection] = set()
+        """Those for which a worker is busy."""
         self._wake_receiver, self._wake_sender = _socket.socketpair()
         self._poll = select.epoll()
         self._stop_by: Deadline | None = None
-        self._thread = Thread(target=self._run, daemon=True, name="rotaware-http")
+        self._thread = Thread(
+            target=self._run, name="rotaware-http", daemon=True
+        )
 
     def start(self) -> None:
         """Serve in a thread of its own."""
@@ -142,11 +128,27 @@ class HttpServer:
         self._thread.join(timeout_seconds)
 
     def _run(self) -> None:
+        while self._stop_by is None or not self._is_done(self._stop_by):
+            try:
+                self._take_turns()
+            except Exception as fault:  # noqa: BLE001, PERF203  no thread, no port
+                self._log.error("the port stumbled", exception=fault)
+                self._clock.sleep(_STUMBLE_SECONDS)
+        for connection in list(self._connections.values()):
+            self._close(connection)
+        for part in (self._listener, self._wake_receiver, self._wake_sender):
+            part.close()
+        self._poll.close()
+
+    def _take_turns(self) -> None:
+        """Look at the sockets and serve them, until it is time to stop."""
         connections = self._connections
         while self._stop_by is None or not self._is_done(self._stop_by):
             timed = bool(self._slow or self._deaf or self._stop_by)
             own = []
-            for fileno, _ in self._poll.poll(_TICK_SECONDS if timed else None):
+            ready = self._poll.poll(_TICK_SECONDS if timed else None)
+            self._looks += 1
+            for fileno, _ in ready:
                 connection = connections.get(fileno)
                 if connection is None:
                     own.append(fileno)
@@ -159,32 +161,21 @@ class HttpServer:
                 # After the rest: a descriptor that is closed here may be used again.
                 self._attend(own)
             if timed:
+                self._finish()
                 self._expire()
-        for connection in list(self._connections.values()):
-            self._close(connection)
-        for part in (self._listener, self._wake_receiver, self._wake_sender):
-            part.close()
-        self._poll.close()
 
     def _is_done(self, stop_by: Deadline) -> bool:
         busy = any(c.waiting or c.outgoing for c in self._connections.values())
         return not busy or stop_by.remaining_seconds() == 0.0
 
-    def _guarded(
-        self, step: Callable[[_Connection], None], connection: _Connection
-    ) -> None:
-        try:
-            step(connection)
-        except Exception as fault:  # noqa: BLE001  likewise
-            self._drop(connection, fault)
-
-    def _drop(self, connection: _Connection, fault: Exception) -> None:
-        self._log.error("a connection failed", exception=fault)
+    def _drop(self, connection: Connection, fault: Exception) -> None:
         self._close(connection)
+        self._log.error("a connection failed", exception=fault)
 
     def _attend(self, filenos: list[int]) -> None:
         """See to the workers' answers and to new connections."""
         if self._wake_receiver.fileno() in filenos:
+            self._wake_receiver.recv(_WAKES)
             self._finish()
         if self._listener.fileno() in filenos:
             self._accept()
@@ -195,27 +186,48 @@ class HttpServer:
         except (BlockingIOError, ConnectionAbortedError):
             return
         except OSError as fault:
-            # It waits in the backlog, and would wake this loop without end.
-            self._log.error("cannot accept a connection", reason=str(fault))
-            self._poll.modify(self._listener.fileno(), 0)
-            self._deaf = Deadline(self._clock, _TICK_SECONDS)
+            if self._make_room():
+                return  # and try again
+            if not self._is_short:
+                self._is_short = True
+                self._log.error("cannot accept a connection", reason=str(fault))
+            self._turn_away()
             return
-        connection = _Connection(fileno)
+        self._is_short = False
+        connection = Connection(fileno)
         self._connections[fileno] = connection
-        self._guarded(self._welcome, connection)
+        try:
+            self._welcome(connection)
+        except Exception as fault:  # noqa: BLE001  likewise
+            self._drop(connection, fault)
 
-    def _welcome(self, connection: _Connection) -> None:
+    def _welcome(self, connection: Connection) -> None:
         self._poll.register(connection.fileno, select.EPOLLIN)
         crowd = len(self._connections) - self._max_connections
-        if crowd > _MAX_REFUSALS:
-            self._close(connection)
-        elif crowd > 0:
-            refusal = RequestError(429, "TooManyConnections", "close some connections")
-            self._refuse(connection, refusal)
-        else:
+        if crowd <= 0 or self._make_room():
             self._serve(connection)
+            return
+        refusal = RequestError(429, "TooManyConnections", "close some connections")
+        self._refuse(connection, refusal)
+        if crowd >= _MAX_REFUSALS:
+            self._turn_away()
 
-    def _serve(self, connection: _Connection) -> None:
+    def _make_room(self) -> bool:
+        """Close what has been idle for longest; whether anything was."""
+        for connection in sorted(self._connections.values(), key=Connection.last_heard):
+            if not (connection.heard or connection.patience):
+                connection.patience = Deadline(self._clock, HEAD_SECONDS)
+            elif connection.is_idle():
+                self._close(connection)
+                return True
+        return False
+
+    def _turn_away(self) -> None:
+        """Leave newcomers in the backlog for a while: each would wake this loop."""
+        self._poll.modify(self._listener.fileno(), 0)
+        self._deaf = Deadline(self._clock, _TICK_SECONDS)
+
+    def _serve(self, connection: Connection) -> None:
         """Read what has come, and answer it."""
         if connection.outgoing:
             self._flush(connection)
@@ -231,6 +243,7 @@ class HttpServer:
             return
         if connection.lingering:
             return
+        connection.heard = self._looks
         if not connection.received:
             answer = self._handler.prepared(received)
             if answer is not None:
@@ -239,7 +252,7 @@ class HttpServer:
         connection.received += received
         self._answer(connection)
 
-    def _answer(self, connection: _Connection) -> None:
+    def _answer(self, connection: Connection) -> None:
         """Answer the requests received so far, until one must wait."""
         while connection.received and not connection.closing:
             head, end, rest = connection.received.partition(END_OF_HEAD)
@@ -248,25 +261,34 @@ class HttpServer:
                 self._refuse(connection, refusal)
                 return
             if not end:
-                if connection not in self._slow:
-                    self._limit_time(connection)
+                if is_hopeless(head):
+                    refusal = RequestError(400, "MalformedRequest", "this is no HTTP/1")
+                    self._refuse(connection, refusal)
+                elif connection not in self._slow:
+                    self._limit_time(connection, HEAD_SECONDS)
                 return
             alone = connection.received if not rest else None
             connection.received = rest
             self._slow.pop(connection, None)
-            try:
-                request = parse_head(head)
-            except RequestError as refusal:
-                self._refuse(connection, refusal)
+            request = self._parsed(connection, head)
+            if request is None:
                 return
             connection.closing = not request.keep_alive
             response = self._answer_now(request, alone if request.keep_alive else None)
             if response is None:
                 self._hand_over(connection, request)
                 return
-            self._send(connection, render(response, keep_alive=request.keep_alive))
+            self._send(connection, request.rendered(response))
             if connection.outgoing:
                 return
+
+    def _parsed(self, connection: Connection, head: bytes) -> Request | None:
+        """The request, unless it is refused."""
+        try:
+            return parse_head(head)
+        except RequestError as refusal:
+            self._refuse(connection, refusal)
+            return None
 
     def _answer_now(self, request: Request, received: bytes | None) -> Response | None:
         try:
@@ -274,36 +296,49 @@ class HttpServer:
         except Exception as fault:  # noqa: BLE001  the client is told, in so many words
             return self._failure(fault)
 
-    def _hand_over(self, connection: _Connection, request: Request) -> None:
+    def _hand_over(self, connection: Connection, request: Request) -> None:
+        self._waiting.add(connection)
         connection.waiting = True
         self._poll.modify(connection.fileno, 0)
 
         def job() -> None:
+            answer = b""
             try:
-                response = self._handler.answer(request)
-            except Exception as fault:  # noqa: BLE001  likewise
-                response = self._failure(fault)
-            answer = render(response, keep_alive=request.keep_alive)
-            self._finished.append((connection, answer))
-            self._wake()
+                try:
+                    response = self._handler.answer(request)
+                except Exception as fault:  # noqa: BLE001  likewise
+                    response = self._failure(fault)
+                answer = request.rendered(response)
+            finally:
+                connection.finished = answer
+                self._wake()
 
         self._workers.submit(job)
 
     def _finish(self) -> None:
         """Send what the workers have made."""
-        self._wake_receiver.recv(_CHUNK)
-        while self._finished:
-            connection, answer = self._finished.popleft()
-            if self._connections.get(connection.fileno) is connection:
-                connection.waiting = False
-                connection.outgoing = answer
-                self._guarded(self._flush, connection)
+        for connection in list(self._waiting):
+            answer = connection.finished
+            if answer is None:
+                continue
+            self._waiting.discard(connection)
+            connection.finished = None
+            connection.waiting = False
+            connection.heard = self._looks
+            connection.outgoing = answer
+            try:
+                if answer:
+                    self._flush(connection)
+                else:  # not even an error's: nobody shall wait for one
+                    self._close(connection)
+            except Exception as fault:  # noqa: BLE001  likewise
+                self._drop(connection, fault)
 
     def _failure(self, fault: Exception) -> Response:
         self._log.error("a request failed", exception=fault)
         return error_response(RotawareError("an unforeseen error; see the log"))
 
-    def _send(self, connection: _Connection, answer: bytes) -> None:
+    def _send(self, connection: Connection, answer: bytes) -> None:
         try:
             sent = connection.socket.send(answer, _DONTWAIT)
         except BlockingIOError:
@@ -314,24 +349,28 @@ class HttpServer:
         if sent < len(answer):
             connection.outgoing = answer[sent:]
             self._poll.modify(connection.fileno, select.EPOLLOUT)
+            if connection not in self._slow:
+                self._limit_time(connection, READ_SECONDS)
         elif connection.closing:
             self._leave(connection)
 
-    def _flush(self, connection: _Connection) -> None:
+    def _flush(self, connection: Connection) -> None:
         outgoing, connection.outgoing = connection.outgoing, b""
         self._send(connection, outgoing)
         if not connection.outgoing and connection.fileno in self._connections:
             self._poll.modify(connection.fileno, select.EPOLLIN)
+            if not connection.lingering:
+                self._slow.pop(connection, None)
             self._answer(connection)
 
-    def _refuse(self, connection: _Connection, refusal: RequestError) -> None:
+    def _refuse(self, connection: Connection, refusal: RequestError) -> None:
         """Answer, and trust nothing more that comes from there."""
         connection.closing = connection.lingering = True
         connection.received = b""
-        self._limit_time(connection)
+        self._limit_time(connection, HEAD_SECONDS)
         self._send(connection, render(error_response(refusal), keep_alive=False))
 
-    def _leave(self, connection: _Connection) -> None:
+    def _leave(self, connection: Connection) -> None:
         """All is sent: close, or say that nothing more comes and linger."""
         if connection.lingering:
             try:
@@ -341,8 +380,8 @@ class HttpServer:
         else:
             self._close(connection)
 
-    def _limit_time(self, connection: _Connection) -> None:
-        self._slow[connection] = Deadline(self._clock, HEAD_SECONDS)
+    def _limit_time(self, connection: Connection, seconds: float) -> None:
+        self._slow[connection] = Deadline(self._clock, seconds)
 
     def _expire(self) -> None:
         """Do what was put off, when its time has come."""
@@ -351,11 +390,14 @@ class HttpServer:
             self._poll.modify(self._listener.fileno(), select.EPOLLIN)
         for connection, deadline in list(self._slow.items()):
             if deadline.remaining_seconds() == 0.0:
-                self._guarded(self._give_up, connection)
+                try:
+                    self._give_up(connection)
+                except Exception as fault:  # noqa: BLE001  likewise
+                    self._drop(connection, fault)
 
-    def _give_up(self, connection: _Connection) -> None:
-        """On a head that does not arrive, or a client that does not leave."""
-        if connection.lingering:
+    def _give_up(self, connection: Connection) -> None:
+        """On a head that does not arrive, a client that does not read or leave."""
+        if connection.lingering or connection.outgoing:
             self._close(connection)
             return
         refusal = RequestError(
@@ -363,8 +405,9 @@ class HttpServer:
         )
         self._refuse(connection, refusal)
 
-    def _close(self, connection: _Connection) -> None:
+    def _close(self, connection: Connection) -> None:
         self._slow.pop(connection, None)
+        self._waiting.discard(connection)
         connection.outgoing = b""
         connection.received = b""
         self._connections.pop(connection.fileno, None)

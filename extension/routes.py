@@ -7,12 +7,12 @@ given twice is refused by name: a typing error should not read the wrong version
 
 from __future__ import annotations
 
-from hmac import compare_digest
-from typing import TYPE_CHECKING, NamedTuple
+from _operator import _compare_digest as compare_digest
 
 from extension.http1 import unquote
 from rotaware import parsers
 from rotaware.errors import RequestError
+from rotaware.lean import TYPE_CHECKING, NamedTuple
 from rotaware.secret import Query
 
 if TYPE_CHECKING:
@@ -124,6 +124,13 @@ def _secret(secret_id: str, parameters: _Parameters) -> Ask:
     return Ask(query, parameters.flag("refreshNow"), parameters.get("insteadOf"))
 
 
+def _number(version: str) -> str:
+    try:
+        return parsers.version_number(version)
+    except ValueError as fault:
+        raise _refused(f"invalid version: {fault}") from fault
+
+
 def _parameter(parameters: _Parameters) -> Ask:
     name = _named("name", parameters.get("name"))
     # Of version and label, the AWS extension uses the one that comes first.
@@ -131,10 +138,7 @@ def _parameter(parameters: _Parameters) -> Ask:
     selector = selectors[0] if selectors else None
     version = parameters.get("version") if selector == "version" else None
     if version is not None:
-        try:
-            version = parsers.version_number(version)
-        except ValueError as fault:
-            raise _refused(f"invalid version: {fault}") from fault
+        version = _number(version)
     query = Query.parameter(
         name,
         version,

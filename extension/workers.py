@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from _queue import SimpleQueue
 from threading import Lock, Thread
-from typing import TYPE_CHECKING
+
+from rotaware.lean import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,17 +37,27 @@ class Workers:
         """
         with self._lock:
             if self._threads < min(self._outstanding + 1, self._max_threads):
-                Thread(target=self._work, daemon=True, name="rotaware-worker").start()
-                self._threads += 1
+                self._start_another()
             self._outstanding += 1
         self._jobs.put(job)
 
+    def _start_another(self) -> None:
+        try:
+            Thread(target=self._work, name="rotaware-worker", daemon=True).start()
+        except RuntimeError:
+            if self._threads == 0:
+                raise
+            return  # one of those that are busy will come to the job
+        self._threads += 1
+
     def _work(self) -> None:
         while True:
-            job = self._jobs.get()
             try:
-                job()
-            except Exception as fault:  # noqa: BLE001  nobody above this thread sees it
+                job = self._jobs.get()
+                try:
+                    job()
+                finally:
+                    with self._lock:
+                        self._outstanding -= 1
+            except Exception as fault:  # noqa: BLE001, PERF203  nobody above sees it
                 self._log.error("a job failed", exception=fault)
-            with self._lock:
-                self._outstanding -= 1

@@ -195,6 +195,7 @@ class World:
         command: What to put before the launcher.
         bug: Python that the launcher runs before the extension.
         faults: Those of the account from the start.
+        secrets: Those that have a first value by then.
         wait: Whether to return when the extension waits for its first event.
     """
 
@@ -208,6 +209,7 @@ class World:
         command: Sequence[str] = (),
         bug: str = "",
         faults: Mapping[str, Step] = MappingProxyType({}),
+        secrets: Sequence[str] = (),
         api: FakeExtensionsApi | None = None,
         wait: bool = True,
     ) -> None:
@@ -220,6 +222,8 @@ class World:
         self._files = directory
         self.account = Account()
         self.account.faults.update(faults)
+        for name in secrets:
+            self.account.put(name)
         self.aws = HostileAws(
             certificate=LOCALHOST, directory=directory, respond=self.account.respond
         )

@@ -6,12 +6,14 @@ into the function's folder, which is /var/task.
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 NOWHERE = "/var/task/nowhere"
+LATIN_1 = "xx_YY.ISO-8859-1"
 ENVIRONMENTS: dict[str, dict[str, str]] = {
     "another Python": {
         "PYTHONHOME": NOWHERE,
@@ -43,11 +45,32 @@ ENVIRONMENTS: dict[str, dict[str, str]] = {
         "PYTHONIOENCODING": "nothing",
         "TZ": "Nowhere/Never",
     },
+    "a locale with another encoding": {
+        "LC_ALL": LATIN_1,
+        "LOCPATH": "/var/task/trap/locale",
+    },
     "no place of its own": {"HOME": NOWHERE, "TMPDIR": NOWHERE, "PWD": NOWHERE},
 }
 FAILS = 'raise RuntimeError("this module is not the one that was meant")\n'
 MODULES = ("_socket", "encodings", "extension", "json", "rotaware", "sitecustomize")
 LIBRARIES = ("libcrypto.so.3", "libpython3.13.so.1.0", "libssl.so.3", "libz.so.1")
+CHARMAP = "<code_set_name> ISO-8859-1\n<escape_char> /\nCHARMAP\n{}END CHARMAP\n"
+
+
+def make_locale(folder: Path) -> None:
+    """Make LATIN_1 for LOCPATH; its encoding is all that there is to it."""
+    folder.mkdir()
+    characters = "".join(f"<U{n:04X}> /x{n:02x} any\n" for n in range(256))
+    charmap, source = folder / "charmap", folder / "source"
+    charmap.write_text(CHARMAP.format(characters))
+    source.write_text("LC_CTYPE\nEND LC_CTYPE\n")
+    # It complains of all that is missing, and makes the locale nevertheless.
+    subprocess.run(
+        ["localedef", "-c", "-i", source, "-f", charmap, folder / LATIN_1],
+        check=False,
+        capture_output=True,
+    )
+    assert (folder / LATIN_1 / "LC_CTYPE").exists()
 
 
 def set_traps(function: Path) -> None:
@@ -59,6 +82,7 @@ def set_traps(function: Path) -> None:
     for name in LIBRARIES:
         (trap / name).write_text("no library")
     (trap / "openssl.cnf").write_text("openssl_conf = nothing that is in this file\n")
+    make_locale(trap / "locale")
     for name in ("python", "python3", "python3.13"):
         (trap / name).write_text("#!/bin/sh\nexit 1\n")
         (trap / name).chmod(0o755)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import posix
 import runpy
 import signal
@@ -9,7 +10,7 @@ import socket
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from extension.lifecycle import linger_over_reads
 from rotaware.sheet import Sheet, encode
 from tests.support.extension_process import SHEET, TOKEN, ScriptedAws, read
 from tests.support.extensions_api import FakeExtensionsApi
-from tests.support.processes import free_port
+from tests.support.processes import free_port, wait_until
 
 if TYPE_CHECKING:
     import _socket
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from rotaware.clock import Clock
 
 PATIENCE_SECONDS = 10.0
+ENDS = (signal.SIGTERM, signal.SIGINT)
 
 bind = entry._bind
 
@@ -85,11 +87,18 @@ class Sandbox:
         """The status of a read."""
         return read(self.port, target, {"X-Vault-Token": token}).status
 
+    def cache_status(self, target: str) -> str:
+        """Where a read's answer comes from."""
+        return read(self.port, target, {"X-Vault-Token": TOKEN}).cache_status
+
 
 @pytest.fixture
 def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """Everything around the extension, with one secret ``db``."""
-    handler = signal.getsignal(signal.SIGTERM)
+    handlers = {number: signal.getsignal(number) for number in ENDS}
+    # The tests' own process stays as open as it is.
+    monkeypatch.setattr("extension.hardening.at_start", lambda: None)
+    monkeypatch.setattr(application, "refuse_dumps", lambda _: None)
     with FakeExtensionsApi() as api, ScriptedAws() as aws:
         aws.secrets["db"] = "value"
         aws.parameters[SHEET] = encode(Sheet())
@@ -97,7 +106,10 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox
         yield made
         for listener in made.listeners:
             listener.close()
-    signal.signal(signal.SIGTERM, handler)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    gc.unfreeze()
+    gc.enable()
 
 
 @pytest.mark.parametrize(
@@ -110,6 +122,7 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox
             ["GetParameter", "GetSecretValue"],
         ),
         ({"ROTAWARE_STAMPS": "off"}, ["GetSecretValue"]),
+        ({"ROTAWARE_STAMPS": "dynamodb://team"}, ["GetItem", "GetSecretValue"]),
         (
             {"PARAMETERS_SECRETS_EXTENSION_CACHE_ENABLED": "false"},
             ["GetParameter", "GetSecretValue", "GetSecretValue"],
@@ -130,6 +143,9 @@ def test_from_start_to_shutdown(
 
     assert 0 == sandbox.main(function)
     assert calls == sorted(sandbox.aws.calls)
+    # Garbage is collected again, but not looked for in what was built.
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 0
 
 
 def test_a_ttl_of_its_own_counts_without_a_prefetch(
@@ -153,16 +169,23 @@ def test_a_ttl_of_its_own_counts_without_a_prefetch(
     assert 0 == sandbox.main(function)
 
 
+@pytest.mark.parametrize("initialization", ["on-demand", "snap-start"])
 def test_what_the_first_look_doubts_is_fetched_again_by_one_call(
-    sandbox: Sandbox,
+    sandbox: Sandbox, initialization: str
 ) -> None:
     """A sheet that forgets leaves no prefetched value to be fetched one by one."""
+    sandbox.environ["AWS_LAMBDA_INITIALIZATION_TYPE"] = initialization
     sandbox.aws.secrets["other"] = "canary"
     sandbox.environ |= {"SECRET_DB": "db", "SECRET_OTHER": "other"}
     sandbox.aws.parameters[SHEET] = encode(Sheet(horizon=1))
 
     def function() -> None:
         sandbox.api.wait_for_next()
+        sandbox.api.invoke()
+        wait_until(
+            lambda: sandbox.aws.calls.count("BatchGetSecretValue") == 2,
+            "a second prefetch",
+        )
         for path in ("/v1/db", "/v1/other"):
             assert 200 == sandbox.status(path)
         sandbox.api.shut_down()
@@ -200,6 +223,54 @@ def test_with_an_interval_of_0_a_check_serves_the_reads_of_an_invocation(
 
         assert checks + 1 == sandbox.aws.calls.count("GetParameter")
 
+        sandbox.api.shut_down()
+
+    assert 0 == sandbox.main(function)
+
+
+def test_a_snapshot_holds_no_value(sandbox: Sandbox) -> None:
+    """Before the first invocation values are passed on, after it they are held."""
+    sandbox.environ |= {
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start",
+        "SECRET_DB": "db",
+    }
+
+    def function() -> None:
+        sandbox.api.wait_for_next()
+
+        assert [] == sandbox.aws.calls
+
+        for _ in range(2):
+            assert 200 == sandbox.status("/v1/db")
+
+        assert 2 == sandbox.aws.calls.count("GetSecretValue")
+
+        sandbox.api.invoke()
+        wait_until(lambda: "hit" in sandbox.cache_status("/v1/db"), "a hit")
+
+        assert 3 == sandbox.aws.calls.count("GetSecretValue")
+
+        sandbox.api.shut_down()
+
+    assert 0 == sandbox.main(function)
+
+
+def test_managed_instances_are_checked_ahead_of_the_reads(sandbox: Sandbox) -> None:
+    """One read is followed by a check that no read waits for, and by no more."""
+    sandbox.api.managed = True
+    sandbox.environ |= {
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "lambda-managed-instances",
+        "ROTAWARE_CHECK_INTERVAL": "0.1",
+    }
+
+    def function() -> None:
+        sandbox.api.wait_for_next()
+
+        assert 200 == sandbox.status("/v1/db")
+
+        wait_until(
+            lambda: sandbox.aws.calls.count("GetParameter") == 2, "a second check"
+        )
         sandbox.api.shut_down()
 
     assert 0 == sandbox.main(function)
@@ -249,12 +320,13 @@ def test_a_prefetch_that_takes_long_does_not_hold_lambda_up(
     assert 1 == sandbox.aws.calls.count("GetSecretValue")
 
 
-def test_sigterm(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("number", ENDS)
+def test_a_signal(sandbox: Sandbox, number: signal.Signals) -> None:
     """It ends the process in order."""
 
     def function() -> None:
         sandbox.api.wait_for_next()
-        signal.pthread_kill(main_thread_id(), signal.SIGTERM)
+        signal.pthread_kill(main_thread_id(), number)
 
     assert 0 == sandbox.main(function)
 
@@ -363,6 +435,40 @@ def test_outside_lambda(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.delitem(sys.modules, "extension.__main__")
     with pytest.raises(SystemExit, match="AWS_LAMBDA_RUNTIME_API is not set"):
         runpy.run_module("extension", run_name="__main__")
+
+
+def test_aws_is_asked_before_what_serves_is_loaded(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prefetch and first check are both on their way: loading costs no time then."""
+    sandbox.environ["SECRET_DB"] = "db"
+    gates = [sandbox.aws.hold(name) for name in ("GetSecretValue", "GetParameter")]
+    make = application._server
+
+    def server(*parts: Any) -> Any:
+        for gate in gates:
+            assert gate.arrived.wait(PATIENCE_SECONDS)
+            gate.opened.set()
+        return make(*parts)
+
+    monkeypatch.setattr(application, "_server", server)
+
+    def function() -> None:
+        sandbox.api.wait_for_next()
+        sandbox.api.shut_down()
+
+    assert 0 == sandbox.main(function)
+
+
+def test_the_layers_one_file_is_used_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Elsewhere each module comes from its own file."""
+    entry._use_one_file()
+    assert "one_file" not in sys.modules
+
+    monkeypatch.setitem(sys.modules, "one_file", entry)
+    entry._use_one_file()
 
 
 def test_random_numbers_are_uniform() -> None:

@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extension import yaml_nodes
 from extension.config_file import entries
 from rotaware.secret import Prefetch, Query
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 CANARY = "canary-b7f3a1"
-
-
-@pytest.fixture(params=["CSafeLoader", "SafeLoader"], autouse=True)
-def loader(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Every law holds with libyaml and with the pure parser of the layer."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(yaml_nodes, "LOADER", getattr(yaml, request.param))
-        yield
 
 
 def ttl_seconds() -> float:

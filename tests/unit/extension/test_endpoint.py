@@ -80,15 +80,15 @@ class Home:
         self.edition: Edition | None = Edition(1, Sheet())
         self.reads = 0
 
-    def read(
-        self, generation: int | None = None, *, timeout_seconds: float | None = None
-    ) -> Edition | None:
-        assert generation is None
+    def read(self, *, timeout_seconds: float | None = None) -> Edition | None:
         assert timeout_seconds
         self.reads += 1
         return self.edition
 
-    def write(self, sheet: Sheet, *, create: bool) -> int:
+    def read_overwritten(self, generation: int) -> Edition | None:
+        raise NotImplementedError
+
+    def write(self, sheet: Sheet, *, over: Edition) -> int | None:
         raise NotImplementedError
 
     def stamp(self, name: str, version: str) -> None:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from extension.extensions_api import (
     ExtensionsApi,
     ExtensionsApiError,
+    ExtensionsApiGoneError,
     Invoke,
     Shutdown,
     UnknownEvent,
@@ -227,11 +228,41 @@ def test_any_body_is_an_event_or_an_error(body: bytes) -> None:
 
 
 def test_nobody_listens() -> None:
-    """A server that is gone is the same kind of error."""
+    """A server that is gone can be told from one that fails."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    with pytest.raises(ExtensionsApiError, match="ConnectionRefusedError"):
+    with pytest.raises(ExtensionsApiGoneError, match="ConnectionRefusedError"):
         ExtensionsApi(f"127.0.0.1:{port}").register("rotaware", invoke=True)
+
+
+def test_registering_brings_an_identifier() -> None:
+    """Without one no event could be asked for."""
+    with (
+        scripted([ok({})]) as (api, _),
+        pytest.raises(ExtensionsApiError, match="no identifier"),
+    ):
+        api.register("rotaware", invoke=True)
+
+
+def test_an_answer_that_stops_coming_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """To wait for an event is right, to wait for the rest of one is not."""
+    monkeypatch.setattr("extension.extensions_api._ANSWER_SECONDS", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        api = ExtensionsApi(f"127.0.0.1:{listener.getsockname()[1]}")
+        accepted: list[socket.socket] = []
+
+        def half_an_answer() -> None:
+            accepted.append(listener.accept()[0])
+            accepted[0].sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{")
+
+        thread = threading.Thread(target=half_an_answer)
+        thread.start()
+        with pytest.raises(ExtensionsApiError, match="TimeoutError"):
+            api.next_event()
+        thread.join(PATIENCE_SECONDS)
+        accepted[0].close()
 
 
 def test_without_a_descriptor_for_it_a_call_fails_like_any_other(

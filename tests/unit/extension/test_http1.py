@@ -10,6 +10,7 @@ from extension.http1 import (
     Request,
     Response,
     error_response,
+    is_hopeless,
     parse_head,
     render,
     unquote,
@@ -45,6 +46,8 @@ def test_an_answer_is_shown_without_its_body() -> None:
         (b"GET /a/%2F?b=c&d=?e HTTP/1.1" + HOST, request("/a/%2F?b=c&d=?e")),
         (b"GET /? HTTP/1.1" + HOST, request("/")),
         (b"GET /caf\xc3\xa9 HTTP/1.1" + HOST, request("/caf\xc3\xa9")),
+        (b"GET /voil\xc3\xa0 HTTP/1.1" + HOST, request("/voil\xc3\xa0")),
+        (b"GET / HTTP/1.1" + HOST + b"\r\nX: \x80\xff", request("/", x="\x80\xff")),
         (b"GET / HTTP/1.1" + HOST + b"\r\nX-Empty:", request("/", x_empty="")),
         (
             b"GET / HTTP/1.1" + HOST + b"\r\nx-TABS:\t a\tb \t",
@@ -115,6 +118,9 @@ def test_after_another_method_the_connection_ends(method: bytes) -> None:
         (b"GET /a\tb HTTP/1.1" + HOST, 400),
         (b"GET /a\x00b HTTP/1.1" + HOST, 400),
         (b"GET /a\rb HTTP/1.1" + HOST, 400),
+        (b"GET /a\x7fb HTTP/1.1" + HOST, 400),
+        (b"GET / HTTP/1.1\r" + HOST, 400),
+        (b"GET / HTTP/1.1" + HOST + b"\r\n", 400),
         (b"GET /\nHost: localhost HTTP/1.1" + HOST, 400),
         (b"G(T / HTTP/1.1" + HOST, 400),
         (b"GET * HTTP/1.1" + HOST, 400),
@@ -134,6 +140,11 @@ def test_after_another_method_the_connection_ends(method: bytes) -> None:
         (b"GET / HTTP/1.1" + HOST + b"\r\n folded: line", 400),
         (b"GET / HTTP/1.1" + HOST + b"\r\nName: a\nHost: b", 400),
         (b"GET / HTTP/1.1" + HOST + b"\r\nName: a\x00", 400),
+        (b"GET / HTTP/1.1" + HOST + b"\r\nName: a\x01b", 400),
+        (b"GET / HTTP/1.1" + HOST + b"\r\nName: a\rb", 400),
+        (b"GET / HTTP/1.1" + HOST + b"\r\nName: a\n b", 400),
+        (b"GET / HTTP/1.1" + HOST + b"\r\nName: a\r\n\tb", 400),
+        (b"GET / HTTP/1.1" + HOST + b"\r\nName\x0b: a", 400),
         (b"GET / HTTP/1.1" + HOST + b"\r\nN\xc3\xa4me: a", 400),
         (b"GET / HTTP/1.1" + HOST + HOST, 400),
         (b"GET / HTTP/1.1" + HOST + b"\r\nX-Vault-Token: a\r\nx-vault-token: a", 400),
@@ -148,6 +159,17 @@ def test_after_another_method_the_connection_ends(method: bytes) -> None:
         (b"GET / HTTP/1.1" + HOST + b"\r\nContent-Length: many", 413),
         (b"GET / HTTP/1.1" + HOST + b"\r\nTransfer-Encoding: chunked", 413),
         (b"GET / HTTP/1.1" + HOST + b"\r\nTransfer-Encoding: identity", 413),
+        (b"GET / HTTP/1.1" + HOST + b"\r\nTransfer-Encoding:\x0bchunked", 400),
+        (b"GET / HTTP/1.1" + HOST + b"\r\nTransfer-Encoding : chunked", 400),
+        (
+            b"GET / HTTP/1.1" + HOST + b"\r\nTransfer-Encoding: chunked"
+            b"\r\nContent-Length: 0",
+            413,
+        ),
+        (b"GET / HTTP/1.1" + HOST + b"\r\nContent-Length: 0, 0", 413),
+        (b"GET / HTTP/1.1" + HOST + b"\r\nContent-Length: +0", 413),
+        (b"GET / HTTP/1.1" + HOST + b"\r\nContent-Length:", 413),
+        (b"GET / HTTP/1.1" + HOST + b"\r\nContent-Length: " + b"9" * 5000, 413),
         (
             b"GET / HTTP/1.1" + HOST + b"\r\nContent-Length: 0\r\nContent-Length: 0",
             400,
@@ -160,6 +182,42 @@ def test_hostile_heads(head: bytes, status: int) -> None:
         parse_head(head)
 
     assert status == refusal.value.status
+
+
+@pytest.mark.parametrize(
+    ("beginning", "expected"),
+    [
+        (b"G", False),
+        (b"GET / HTTP/1.1\r\nHost: a", False),
+        (b"GET / HTTP/1.1\r\nHost: a\r", False),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n", False),
+        (b"", False),
+        (b" GET", True),
+        (b"\r\n", True),
+        (b"\n", True),
+        (b"\x16\x03\x01", True),  # TLS
+        (b"{", True),
+        (b"GET / HTTP/1.1\nHost: a", True),
+        (b"GET / HTTP/1.1\rHost: a", True),
+        (b"GET / HTTP/1.1\n\r", True),
+    ],
+)
+def test_what_cannot_become_a_head(beginning: bytes, *, expected: bool) -> None:
+    """Nobody need wait for the end of what has begun wrongly."""
+    assert expected == is_hopeless(beginning)
+
+
+@given(st.binary(max_size=100))
+def test_nothing_good_is_given_up(tail: bytes) -> None:
+    """No beginning of a head that would be taken is hopeless."""
+    head = b"GET / HTTP/1.1\r\nHost: a\r\nX: " + tail
+    try:
+        parse_head(head)
+    except RequestError:
+        return
+    beginnings = [head[:place] for place in range(len(head) + 1)]
+
+    assert not any(map(is_hopeless, beginnings))
 
 
 HEAD_PIECES = st.sampled_from(
@@ -283,6 +341,23 @@ CLOSE = "Connection: close"
 def test_render(response: Response, expected: bytes, *, keep_alive: bool) -> None:
     """An answer is one run of bytes, complete with its length."""
     assert expected == render(response, keep_alive=keep_alive)
+
+
+@pytest.mark.parametrize(
+    ("method", "keep_alive", "expected"),
+    [
+        ("GET", True, rendered_head("200 OK", "a/b", 2, STATUS) + b"ok"),
+        ("GET", False, rendered_head("200 OK", "a/b", 2, STATUS, CLOSE) + b"ok"),
+        ("HEAD", False, rendered_head("200 OK", "a/b", 2, STATUS, CLOSE)),
+    ],
+)
+def test_an_answer_suits_its_request(
+    method: str, expected: bytes, *, keep_alive: bool
+) -> None:
+    """After HEAD there is no body: the client would take it for the next answer."""
+    asked = request("/")._replace(method=method, keep_alive=keep_alive)
+
+    assert expected == asked.rendered(Response(200, b"ok", content_type="a/b"))
 
 
 def test_errors_are_said_as_aws_says_them() -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from extension.http1 import MAX_HEAD_BYTES, Response
-from extension.http_server import HEAD_SECONDS, HttpServer
+from extension.http_server import HEAD_SECONDS, READ_SECONDS, HttpServer
 from extension.workers import Workers
 from rotaware.log import Logger
 from tests.support.clock import ManualClock
@@ -130,6 +130,10 @@ class Client:
     def ask(self, path: str, *fields: str) -> Answer:
         self.send(get(path, *fields))
         return self.answer()
+
+    def skip(self, length: int) -> None:
+        """Read so many bytes of whatever comes."""
+        self._take(length)
 
     def is_hung_up_on(self) -> bool:
         """Whether the server ends the connection in order, and sends nothing more."""
@@ -433,6 +437,9 @@ def test_a_pipelined_answer_does_not_overtake(served: Running) -> None:
         (get("/", "Content-Length: 5"), 413),
         (get("/", "X: " + "x" * MAX_HEAD_BYTES), 431),
         (b"x" * (MAX_HEAD_BYTES + 1), 431),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+        (b"GET / HTTP/1.1\nHost: localhost\n\n", 400),
     ],
 )
 def test_a_refusal_is_readable_and_ends_the_connection(
@@ -536,15 +543,73 @@ def test_without_a_thread_for_it_a_request_ends_its_connection(
     served.handler.worker_gate.wait_for_arrival()
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", cannot_start)
+        served.workers._threads = 0
         client.send(get("/later/a"))
 
         assert client.is_hung_up_on()
 
-        served.workers._threads = 0
         served.handler.worker_gate.open()
 
         assert "/later/at-gate" == pipelining.answer().body
         assert pipelining.is_hung_up_on()
+    assert "/a" == served.client().ask("/a").body
+
+
+def test_a_fault_outside_of_any_connection_ends_nothing(
+    served: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is raised, and wherever; the port outlives it."""
+    client = served.client()
+    served.await_turn(client)
+    attend, faults = served.server._attend, iter([MemoryError()])
+
+    def stumble(filenos: list[int]) -> None:
+        for fault in faults:
+            raise fault
+        attend(filenos)
+
+    monkeypatch.setattr(served.server, "_attend", stumble)
+
+    assert "/later/a" == client.ask("/later/a").body
+    assert "/a" == served.client().ask("/a").body
+    assert ["the port stumbled"] == [line["message"] for line in served.log_lines()]
+    assert 1 == len(served.clock.naps)
+
+
+def test_who_cannot_even_be_told_an_error_is_hung_up_on(
+    served: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for an answer that will never come."""
+
+    def exhausted(_: object) -> None:
+        raise MemoryError
+
+    client = served.client()
+    with monkeypatch.context() as patch:
+        patch.setattr("extension.http_server.error_response", exhausted)
+        client.send(get("/later/broken"))
+
+        assert client.is_hung_up_on()
+    assert "/later/a" == served.client().ask("/later/a").body
+
+
+def exhausted(*_: object) -> None:
+    """As when there is no memory."""
+    raise MemoryError
+
+
+def test_a_slow_connection_that_cannot_be_refused_is_hung_up(
+    served: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its time is over, whether or not it can be told so."""
+    client, barrier = served.client(), served.client()
+    client.send(b"GET /half")
+    served.await_turn(barrier)
+    with monkeypatch.context() as patch:
+        patch.setattr(served.server, "_refuse", exhausted)
+        served.clock.tick(HEAD_SECONDS)
+
+        assert client.is_hung_up_on()
     assert "/a" == served.client().ask("/a").body
 
 
@@ -644,6 +709,84 @@ def test_an_answer_that_does_not_fit_at_all_waits() -> None:
 
         assert len(served.handler.answered) < 1000
         assert paths == [client.answer().body for _ in paths]
+
+
+@pytest.mark.parametrize("path", ["/large", "/later/large"])
+def test_who_does_not_read_is_cut_off(served: Running, path: str) -> None:
+    """An answer waits for its reader, but not for ever."""
+    client, other = served.client(), served.client()
+    client.send(get(path))
+    wait_until(lambda: len(served.server._slow) == 1, "an answer that does not fit")
+    served.clock.tick(READ_SECONDS - 1)
+    served.await_turn(other)
+
+    assert 2 == len(served.server._connections)
+
+    served.clock.tick(1)
+    served.await_turn(other)
+
+    assert 1 == len(served.server._connections)
+    assert {} == served.server._slow
+    with client.socket.makefile("rb") as stream:
+        received = stream.read()
+
+    assert received.endswith(b".")
+    assert len(received) < 1 << 22
+
+
+def test_reading_now_and_then_does_not_help(served: Running) -> None:
+    """The time is for the whole answer."""
+    client, other = served.client(), served.client()
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+    client.send(get("/large"))
+    wait_until(lambda: len(served.server._slow) == 1, "an answer that does not fit")
+    for seconds in (READ_SECONDS - 1, 1):
+        (connection,) = served.server._slow
+        before = len(connection.outgoing)
+        client.skip(1 << 20)
+        wait_until(lambda: len(connection.outgoing) < before, "progress")  # noqa: B023
+        served.clock.tick(seconds)
+        served.await_turn(other)
+
+    assert 1 == len(served.server._connections)
+
+
+def test_time_for_reading_begins_anew_with_each_answer(served: Running) -> None:
+    """Who has read an answer leaves nothing to the next one."""
+    client, other = served.client(), served.client()
+    for _ in range(2):
+        client.send(get("/large"))
+        served.await_turn(other)
+        served.clock.tick(READ_SECONDS - 1)
+        served.await_turn(other)
+
+        assert 1 << 22 == len(client.answer().body)
+
+        served.await_turn(other)
+
+        assert {} == served.server._slow
+
+
+def test_a_refusal_that_does_not_fit_waits_and_lingers() -> None:
+    """It is read in the end; the time for leaving is what it was from the first."""
+    with running(sequential()) as served:
+        probing, client, other = (served.client() for _ in range(3))
+        probing.send(get("/") * 1000)
+        served.await_turn(other)
+        fitting = len(served.handler.answered) - 1
+        probing.socket.close()
+        client.send(get("/") * fitting + b"nonsense\r\n\r\n")
+        served.await_turn(other)
+        statuses = [client.answer().status for _ in range(fitting + 1)]
+
+        assert [200, 400] == statuses[-2:]
+        assert client.is_hung_up_on()
+        assert 2 == len(served.server._connections)
+
+        served.clock.tick(HEAD_SECONDS)
+        served.await_turn(other)
+
+        assert 1 == len(served.server._connections)
 
 
 def test_a_slow_reader_may_vanish(served: Running) -> None:
@@ -755,12 +898,21 @@ def test_a_refused_client_may_vanish_first(
 # Many clients
 
 
+def occupied(served: Running, count: int) -> list[Client]:
+    """Clients that wait for a worker: none of them is idle."""
+    clients = [served.client() for _ in range(count)]
+    for client in clients:
+        client.send(get("/later/at-gate"))
+    for _ in range(min(count, 4)):
+        served.handler.worker_gate.wait_for_arrival()
+    wait_until(lambda: served.workers._outstanding == count, "all to wait")
+    return clients
+
+
 def test_connections_over_the_bound_are_told_so() -> None:
-    """The one too many reads 429, also when it had sent its request; others stay."""
+    """Who comes when all are busy reads 429, whatever it has sent; others stay."""
     with running(max_connections=2) as served:
-        first, second = served.client(), served.client()
-        served.await_turn(first)
-        served.await_turn(second)
+        first, second = occupied(served, 2)
         third = served.client()
         third.send(get("/a") * 50)
         answer = third.answer()
@@ -768,29 +920,121 @@ def test_connections_over_the_bound_are_told_so() -> None:
         assert 429 == answer.status
         assert "TooManyConnections" == json.loads(answer.body)["__type"]
         assert third.is_hung_up_on()
-        assert "/a" == first.ask("/a").body
 
         third.socket.close()
-        second.socket.close()
-        served.await_turn(first)
+        served.handler.worker_gate.open()
 
-        assert "/b" == served.client().ask("/b").body
+        assert ["/later/at-gate"] * 2 == [c.answer().body for c in (first, second)]
+        assert "/b" == first.ask("/b").body
+
+
+def test_the_connection_that_was_idle_for_longest_makes_room() -> None:
+    """Whoever asked last stays, and the newcomer is served."""
+    with running(max_connections=3) as served:
+        clients = [served.client() for _ in range(3)]
+        for client in (*clients, clients[0]):
+            served.await_turn(client)
+        newcomer = served.client()
+
+        assert "/new" == newcomer.ask("/new").body
+        assert clients[1].is_hung_up_on()
+        assert ["/a"] * 2 == [clients[place].ask("/a").body for place in (0, 2)]
+
+
+def test_an_answer_ends_idleness() -> None:
+    """A client that has just got what it waited for is not the one idle for longest."""
+    with running(max_connections=2) as served:
+        (waiting,) = occupied(served, 1)
+        other = served.client()
+        served.await_turn(other)
+        served.handler.worker_gate.open()
+
+        assert "/later/at-gate" == waiting.answer().body
+        assert "/new" == served.client().ask("/new").body
+        assert other.is_hung_up_on()
+        assert "/next" == waiting.ask("/next").body
+
+
+def test_half_a_request_is_not_idle() -> None:
+    """Nor is one that has come while the server was busy, nor an unread answer."""
+    with running(max_connections=4) as served:
+        half, asking, reading, blocking = (served.client() for _ in range(4))
+        for client in (half, asking, reading, blocking):
+            served.await_turn(client)
+        half.send(get("/half")[:9])
+        reading.send(get("/large"))
+        for _ in range(2):
+            served.await_turn(blocking)
+        blocking.send(get("/at-gate"))
+        served.handler.gate.wait_for_arrival()
+        newcomer = served.client()
+        asking.send(get("/asking"))
+        asking.send(get("/asking"))
+        served.handler.gate.open()
+
+        assert "/at-gate" == blocking.answer().body
+        assert "/new" == newcomer.ask("/new").body
+        assert blocking.is_hung_up_on()
+        assert ["/asking"] * 2 == [asking.answer().body for _ in range(2)]
+
+        half.send(get("/half")[9:])
+
+        assert "/half" == half.answer().body
+        assert 1 << 22 == len(reading.answer().body)
+
+
+def test_who_has_just_come_is_not_idle() -> None:
+    """It is about to ask; only when it has not for long does it make room."""
+    with running(max_connections=1) as served:
+        first = served.client()
+        wait_until(lambda: len(served.server._connections) == 1, "the first client")
+
+        assert 429 == served.client().answer().status
+
+        served.clock.tick(HEAD_SECONDS)
+
+        assert "/a" == served.client().ask("/a").body
+        assert first.is_hung_up_on()
 
 
 def test_refusals_are_bounded_as_well() -> None:
-    """Who is refused holds a descriptor for a while, but only so many may."""
+    """Who is refused holds a descriptor for a while; who comes then waits its turn."""
     with running(max_connections=1) as served:
-        first = served.client()
-        served.await_turn(first)
+        occupied(served, 1)
         refused = [served.client() for _ in range(64)]
 
         assert {429} == {client.answer().status for client in refused}
-        assert served.client().is_hung_up_on()
 
+        waiting = served.client()
+        waiting.send(get("/patient"))
+        served.handler.worker_gate.open()
+        wait_until(lambda: served.workers._outstanding == 0, "the end of the job")
         served.clock.tick(HEAD_SECONDS)
-        served.await_turn(first)
 
+        assert "/patient" == waiting.answer().body
         assert 1 == len(served.server._connections)
+
+
+def test_a_thousand_clients_at_once() -> None:
+    """Each is answered, however few places there are: nobody is cut off."""
+    with running(max_connections=100) as served:
+        clients = [served.client() for _ in range(1000)]
+        for number, client in enumerate(clients):
+            client.send(get(f"/{number}", "Connection: close"))
+        ticking = threading.Event()
+
+        def pass_time() -> None:
+            while not ticking.wait(0.01):
+                served.clock.tick(0.5)
+
+        timer = threading.Thread(target=pass_time)
+        timer.start()
+        answers = [client.answer() for client in clients]
+        ticking.set()
+        timer.join()
+
+        assert {200, 429} >= {answer.status for answer in answers}
+        assert [] == served.log_lines()
 
 
 def test_many_connections_one_after_the_other(served: Running) -> None:
@@ -822,7 +1066,44 @@ def test_many_connections_at_once(served: Running) -> None:
 
 
 def test_without_a_descriptor_for_it_a_connection_waits(served: Running) -> None:
-    """With none left the server neither ends nor spins; later it accepts again."""
+    """With none left the server says so once, does not spin, and accepts later."""
+    server, (other,) = served.server, occupied(served, 1)
+    looks = server._looks
+    with served.stack:
+        waiting = socket.socket()
+        served.stack.callback(waiting.close)
+        with no_descriptors():
+            waiting.connect(served.address)
+            before: list[object] = [None]
+            for _ in range(3):
+                wait_until(lambda: server._deaf not in before, "it to give up")
+                before.append(server._deaf)
+                served.clock.tick(1)
+            wait_until(lambda: server._deaf not in before, "it to give up again")
+
+        assert ["cannot accept a connection"] == [
+            line["message"] for line in served.log_lines()
+        ]
+        assert server._looks - looks < 20
+
+        served.clock.tick(1)
+
+        assert "/a" == Client(waiting).ask("/a").body
+
+        waiting.send(get("/later/at-gate"))
+        served.handler.worker_gate.wait_for_arrival()
+        late = socket.socket()
+        served.stack.callback(late.close)
+        with no_descriptors():
+            late.connect(served.address)
+            wait_until(lambda: len(served.log_lines()) == 2, "it to say so again")
+        served.handler.worker_gate.open()
+
+        assert "/later/at-gate" == other.answer().body
+
+
+def test_without_a_descriptor_an_idle_connection_makes_room(served: Running) -> None:
+    """The newcomer is served at once, and nothing is said."""
     other = served.client()
     served.await_turn(other)
     with served.stack:
@@ -830,17 +1111,10 @@ def test_without_a_descriptor_for_it_a_connection_waits(served: Running) -> None
         served.stack.callback(waiting.close)
         with no_descriptors():
             waiting.connect(served.address)
-            for _ in range(5):
-                served.await_turn(other)
 
-        assert ["cannot accept a connection"] == [
-            line["message"] for line in served.log_lines()
-        ]
-
-        served.clock.tick(1)
-        served.await_turn(other)
-
-        assert "/a" == Client(waiting).ask("/a").body
+            assert "/a" == Client(waiting).ask("/a").body
+        assert other.is_hung_up_on()
+        assert [] == served.log_lines()
 
 
 @contextmanager

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 from functools import partial
+from itertools import pairwise
 
 import pytest
 
 from extension.extensions_api import (
     ExtensionsApi,
     ExtensionsApiError,
+    ExtensionsApiGoneError,
     Invoke,
     Shutdown,
     UnknownEvent,
@@ -19,10 +21,12 @@ from extension.http_server import HttpServer
 from extension.lifecycle import (
     LINGER_SECONDS,
     LONGEST_LINGER_SECONDS,
-    MAX_FAILURES,
+    MAX_REFUSALS,
+    SHORTEST_TICK_SECONDS,
     Terminated,
     drain,
     follow_events,
+    keep_checked,
     linger_over_reads,
 )
 from rotaware.checker import Checker
@@ -30,6 +34,7 @@ from rotaware.log import Logger
 from tests.support.clock import EPOCH, ManualClock
 
 REFUSED = ExtensionsApiError("/event/next", 500, "scripted")
+GONE = ExtensionsApiGoneError("/event/next", 0, "scripted")
 INVOKED = Invoke("Root=1-a;Sampled=1")
 ENDED = Shutdown(int(EPOCH * 1000) + 2000, "spindown")
 
@@ -103,7 +108,8 @@ class World:
             self.checker,
             self.clock,
             self.log,
-            linger=lambda: self.api.calls.append("linger"),
+            begin=partial(self.api.calls.append, "begin"),
+            linger=partial(self.api.calls.append, "linger"),
         )
 
     def lines(self) -> list[dict[str, object]]:
@@ -116,9 +122,8 @@ def test_each_invocation_is_checked_before_the_next_event_is_asked_for() -> None
     world = World(INVOKED, INVOKED, ENDED)
 
     assert world.follow() is ENDED
-    assert (
-        ["ended", "next", *(["began", "linger", "ended", "next"] * 2)]
-    ) == world.api.calls
+    one = ["began", "linger", "ended", "next"]
+    assert ["ended", "next", "begin", *one, *one] == world.api.calls
     assert [] == world.lines()
 
 
@@ -162,17 +167,27 @@ def test_refusals_are_repeated_with_longer_pauses() -> None:
 
     assert world.follow() is ENDED
     assert [0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0, 0.1] == world.clock.naps
-    assert [1, 2, 3, 4, 5, 6, 7, 1] == [line["failures"] for line in world.lines()]
+    assert [1, 2, 4, 1] == [line["failures"] for line in world.lines()]
 
 
 def test_an_api_that_is_gone_for_good_is_the_end() -> None:
-    """After about half a minute nobody can need this process any more."""
-    world = World(REFUSED)
+    """After about half a minute without a break nobody can need this process."""
+    world = World(*[GONE] * (MAX_REFUSALS - 1), REFUSED, GONE)
     shutdown = world.follow()
 
     assert (0, "the Extensions API is gone") == (shutdown.deadline_ms, shutdown.reason)
-    assert MAX_FAILURES == world.api.calls.count("next")
-    assert 30 < sum(world.clock.naps) < 60
+    assert 2 * MAX_REFUSALS == world.api.calls.count("next")
+    assert 60 < sum(world.clock.naps) < 120
+
+
+@pytest.mark.parametrize("fault", [REFUSED, MemoryError(), OSError("unforeseen")])
+def test_any_other_failure_may_last(fault: Exception) -> None:
+    """Whatever keeps events from coming, to exit would fail the function."""
+    world = World(*[fault] * (3 * MAX_REFUSALS), ENDED)
+
+    assert world.follow() is ENDED
+    assert [1, 2, 4, 8, 16, 32, 64] == [line["failures"] for line in world.lines()]
+    assert all(line["reason"] for line in world.lines())
 
 
 @pytest.mark.parametrize(
@@ -204,6 +219,58 @@ def test_drain_keeps_the_deadline(granted_ms: int, seconds: float) -> None:
     assert [("shut down", "spindown")] == [
         (line["message"], line["reason"]) for line in world.lines()
     ]
+
+
+class Due(Checker):
+    """Falls due after five seconds, and counts its checks; ends the test at last."""
+
+    def __init__(
+        self, clock: ManualClock, last: float, fault: Exception | None = None
+    ) -> None:
+        self._fault = fault
+        self.checked_at: list[float] = []
+        self._clock = clock
+        self._last = last
+        self._due_at = clock.now().monotonic
+
+    def seconds_until_due(self) -> float:
+        now = self._clock.now().monotonic
+        if now >= self._last:
+            raise EndOfTestError
+        return max(0.0, self._due_at - now)
+
+    def ensure_checked(self, timeout_seconds: float | None = None) -> None:
+        del timeout_seconds
+        self.checked_at.append(self._clock.now().monotonic)
+        self._due_at = self.checked_at[-1] + 5.0
+        if self._fault is not None:
+            raise self._fault
+
+
+class EndOfTestError(Exception):
+    """What would go on for ever stops here."""
+
+
+@pytest.mark.parametrize("fault", [None, ZeroDivisionError("unforeseen")])
+def test_a_managed_instance_is_checked_while_it_is_read(
+    fault: Exception | None,
+) -> None:
+    """As the check falls due, whatever it does; when reads stop, so do the checks."""
+    world = World(ENDED)
+    clock = ManualClock(monotonic=0.0)
+    checker = Due(clock, 60.0, fault)
+    with pytest.raises(EndOfTestError):
+        keep_checked(
+            checker,
+            lambda: int(min(clock.now().monotonic, 14.0)),
+            clock,
+            world.log,
+        )
+
+    gaps = [after - before for before, after in pairwise(checker.checked_at)]
+    assert [5.0] * (len(gaps)) == gaps
+    assert 14.0 <= checker.checked_at[-1] < 14.0 + 5.0
+    assert len(clock.naps) < 60.0 / SHORTEST_TICK_SECONDS
 
 
 def reads_so_far(clock: ManualClock, pauses: int) -> int:

@@ -106,3 +106,25 @@ def test_a_thread_that_cannot_be_started_is_told(
             bench.submit()
     bench.submit()
     bench.expect(1, bench.done)
+
+
+def test_without_another_thread_those_that_are_busy_do_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A job waits for one of them, and the next one tries again to get its own."""
+
+    def cannot_start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    bench = Bench(3)
+    bench.submit()
+    bench.expect(1, bench.running)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", cannot_start)
+        bench.submit()
+    bench.submit()
+    bench.expect(1, bench.running)
+    bench.gate.set()
+    bench.expect(3, bench.done)
+
+    assert 2 == len(bench.threads)

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extension import yaml_nodes
-from extension.yaml_nodes import Node, YamlError, document_of
+from extension.yaml_nodes import Node, YamlError, _events, _is_allowed, document_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture(params=["CSafeLoader", "SafeLoader"], autouse=True)
-def loader(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Every law holds with libyaml and with the pure parser of the layer."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(yaml_nodes, "LOADER", getattr(yaml, request.param))
-        yield
+    from collections.abc import Callable, Iterable
 
 
 @pytest.mark.parametrize(
@@ -111,3 +102,39 @@ def outcome(text: str) -> Node | str:
 def test_any_text_is_read_or_refused(text: str) -> None:
     """Whatever the text, there is a document or a YamlError."""
     assert outcome(text)
+
+
+def told(text: str, events: Callable[[str], Iterable[Any]]) -> list[str]:
+    """Each event of a text with its places, and at last the error, if there is one."""
+    lines = []
+    try:
+        for event in events(text):
+            ends = (event.start_mark, event.end_mark)
+            places = [(mark.line, mark.column, mark.index) for mark in ends]
+            lines.append(f"{event} {places}")
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        lines.append(f"{error.problem} {mark and (mark.line, mark.column)}")
+    return lines
+
+
+def by_pyyaml(text: str) -> Iterable[Any]:
+    """The whole package's events."""
+    return yaml.parse(text, Loader=yaml.SafeLoader)
+
+
+@given(
+    st.text().filter(lambda text: all(map(_is_allowed, text)))
+    | st.text("[]{}:-,&*!|>'\"%#?@ \n\r\tab~01\x85\u2028\ufeff", max_size=60)
+)
+def test_the_parts_of_pyyaml_read_as_the_whole(text: str) -> None:
+    """Our reader beneath its scanner and parser changes no event and no place."""
+    assert told(text, by_pyyaml) == told(text, _events)
+
+
+@given(st.characters())
+def test_the_characters_that_it_allows_are_pyyaml_s(character: str) -> None:
+    """No more and no less."""
+    forbidden = yaml.reader.Reader.NON_PRINTABLE.search(character)
+
+    assert _is_allowed(character) == (forbidden is None)
