@@ -7,7 +7,7 @@ slackens, and it is said once.
 
 from __future__ import annotations
 
-from threading import Condition, Thread
+from threading import Condition, Lock, Thread
 
 from rotaware.clock import Deadline
 from rotaware.errors import AwsError, AwsThrottledError, SheetError
@@ -60,6 +60,7 @@ class Checker:
         self._clock = clock
         self._log = log
         self._done = Condition()
+        self._applying = Lock()
         self._pace = Pace(interval_seconds, random)
         self._state = "unknown"
         self.epoch = 0
@@ -147,8 +148,9 @@ class Checker:
         """Read the sheet and pass it on; what became of it."""
         try:
             edition = home.read(timeout_seconds=CHECK_SECONDS)
-            if number == self._pace.begun:  # else given up: a later one knows better
-                self._apply(edition or UNWRITTEN)
+            with self._applying:  # a later check must not come in between
+                if number == self._pace.begun:  # else given up: that one knows better
+                    self._apply(edition or UNWRITTEN)
             if edition is None:
                 self._failed(number, "absent", "no sheet: is the invalidator deployed?")
                 return FAILED

@@ -29,8 +29,15 @@ else:
             cls, name: str, bases: tuple[type, ...], body: dict[str, Any]
         ) -> type:
             fields = tuple(body.get("__annotations__", ()))
+            if any(getattr(base, "_fields", ()) for base in bases):
+                raise TypeError(f"{name}: a named tuple cannot be extended")
+            defaults = {key: body[key] for key in fields if key in body}
+            for key in fields[len(fields) - len(defaults) :]:
+                if key not in defaults:
+                    raise TypeError(f"{name}: {key} needs a default, as one before it")
             body["_fields"] = body["__match_args__"] = fields
-            body["_field_defaults"] = {key: body[key] for key in fields if key in body}
+            body["_field_defaults"] = defaults
+            body["_defaults"] = tuple(defaults.values())
             for index, key in enumerate(fields):
                 body[key] = _tuplegetter(index, None)
             body["__slots__"] = ()
@@ -41,15 +48,28 @@ else:
 
         def __new__(cls, *values: Any, **named: Any) -> Self:
             """By place or by name; what has a default may be left out."""
-            fields = cls._fields
-            if named or len(values) != len(fields):
-                given = dict(zip(fields, values, strict=False))
-                filled = {**cls._field_defaults, **given, **named}
-                twice = given.keys() & named.keys()
-                if len(values) > len(fields) or twice or filled.keys() != set(fields):
-                    raise TypeError(f"{cls.__name__} takes {', '.join(fields)}")
-                values = [filled[field] for field in fields]
+            missing = len(cls._fields) - len(values)
+            if named or missing:
+                if named or not 0 < missing <= len(cls._defaults):
+                    values = cls._filled(values, named)
+                else:
+                    values += cls._defaults[-missing:]
             return tuple.__new__(cls, values)
+
+        @classmethod
+        def _filled(
+            cls, values: tuple[Any, ...], named: dict[str, Any]
+        ) -> tuple[Any, ...]:
+            """All values in their order, or a TypeError that names what is wrong."""
+            fields = cls._fields
+            given = dict(zip(fields, values, strict=False))
+            filled = {**cls._field_defaults, **given, **named}
+            wrong = filled.keys() ^ set(fields) | given.keys() & named.keys()
+            if wrong or len(values) > len(fields):
+                at_fault = ", ".join(sorted(wrong)) or "the number of values"
+                takes = ", ".join(fields)
+                raise TypeError(f"{cls.__name__} takes {takes}: look at {at_fault}")
+            return tuple(filled[field] for field in fields)
 
         def __getnewargs__(self) -> tuple[Any, ...]:
             return tuple(self)  # for copies

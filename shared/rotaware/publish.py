@@ -25,11 +25,18 @@ MAX_ROUNDS = 16
 begin almost at once none needs more than 9 (``test_a_crowd_needs_few_rounds``)."""
 MAX_GAP = 16
 """A gap of more generations than this is given up as forgotten."""
+MAX_LATE = 5
+"""How often a generation of the gap may not be found, as where the store shows it late,
+until it counts as forgotten: some three seconds."""
 MAX_BATCH = 40
 """Subjects stamped by one write: well below what a sheet holds."""
 
 _PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 3.0
+
+
+class _LateError(Exception):
+    """A generation of the gap is not shown yet."""
 
 
 class WriteLog(Protocol):
@@ -89,6 +96,8 @@ class _Writer:
         "_clock",
         "_home",
         "_judge",
+        "_known",
+        "_late",
         "_log",
         "_newest",
         "_random",
@@ -114,6 +123,8 @@ class _Writer:
         self._newest: Edition | None = None
         self._written: set[str] = set()
         self._stood: dict[str, Edition] = {}
+        self._known: dict[tuple[int, int], Sheet | None] = {}
+        self._late = 0
 
     def publish(self) -> Published:
         for attempt in range(MAX_ROUNDS):
@@ -121,7 +132,7 @@ class _Writer:
                 self._pause(attempt)
             try:
                 generation = self._round()
-            except AwsThrottledError:
+            except (AwsThrottledError, _LateError):
                 continue
             if generation is not None:
                 return Published(len(self._written), generation)
@@ -166,14 +177,15 @@ class _Writer:
         """Whether the store answered with less than what this writer has written.
 
         It may be eventually consistent. A sheet that was deleted and made anew has
-        another birth, or a base that tells; one that was laid out empty has none yet.
+        another birth, or a base that tells. But one that was laid out empty has none,
+        and who writes on top of it at the same time gives it each another.
         """
         newest = self._newest
-        return (
-            newest is not None
-            and 0 < edition.generation < newest.generation
-            and edition.sheet.born in (0, newest.sheet.born)
-            and not edition.is_moved
+        if newest is None or edition.is_moved:
+            return False
+        is_of_the_same_birth = edition.sheet.born in (0, newest.sheet.born)
+        return 0 < edition.generation < newest.generation and (
+            is_of_the_same_birth or edition.generation in newest.gap
         )
 
     def _note_written(
@@ -199,15 +211,29 @@ class _Writer:
             return edition.sheet.stamps, False
         if len(edition.gap) > MAX_GAP:
             return edition.sheet.stamps, True
-        read = [self._overwritten(generation) for generation in edition.gap]
+        born = edition.sheet.born
+        read = [self._overwritten(born, generation) for generation in edition.gap]
         sheets = [sheet for sheet in read if sheet is not None]
         return merge([*sheets, edition.sheet]), len(sheets) < len(read)
 
-    def _overwritten(self, generation: int) -> Sheet | None:
+    def _overwritten(self, born: int, generation: int) -> Sheet | None:
+        """What a generation of the gap said; asked for once, though rounds break off.
+
+        Where reads are throttled, nobody would ever read all of a long gap at once.
+        """
+        known = born, generation
+        if known not in self._known:
+            self._known[known] = self._read_overwritten(generation)
+        return self._known[known]
+
+    def _read_overwritten(self, generation: int) -> Sheet | None:
         try:
             edition = self._home.read_overwritten(generation)
         except SheetError:
             return None
+        if edition is None and self._late < MAX_LATE:
+            self._late += 1
+            raise _LateError
         return edition.sheet if edition else None
 
     def _has_stood(self, subject: str, version: str, edition: Edition) -> bool:

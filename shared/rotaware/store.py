@@ -97,9 +97,7 @@ class Store:
         self._prefetched: dict[Query, Flight] = {}
         self._departures = 0
         self._view = View()
-        self.holds = True
-        """Whether what is fetched is held; not while a snapshot of this process, which
-        others will start from, is still to be taken."""
+        self._holds = True
         self.epoch = 0
         """Grows whenever an answer given before may be wrong now."""
 
@@ -158,6 +156,20 @@ class Store:
                 self._own_ttls[query] = ttl_seconds
             if variable is not None:
                 self._variables[query] = variable
+
+    def hold_nothing(self) -> None:
+        """Pass on what is fetched, and keep none of it, until ``hold_from_now``.
+
+        For as long as a snapshot of this process is still to be taken, which others
+        will start from.
+        """
+        self._holds = False
+
+    def hold_from_now(self) -> None:
+        """Hold what is fetched; not what is under way, which may be of another life."""
+        with self._lock:
+            self._holds = True
+            self._flights.clear()
 
     def prefetch(self, wanted: Iterable[Query]) -> list[Thread]:
         """Fetch many, in as few calls as can be; reads meanwhile wait for them.
@@ -306,13 +318,17 @@ class Store:
         if isinstance(outcome, RotawareError):
             outcome.__traceback__ = None  # its frames hold more than should be kept
         with self._lock:
+            is_current = self._flights.get(query) is flight
             try:
-                if isinstance(outcome, Fetched):
+                if not is_current:  # it left before a restore
+                    flight.answer = Answer(outcome, BYPASS)
+                elif isinstance(outcome, Fetched):
                     flight.answer = self._commit(query, flight, outcome)
                 else:
                     flight.answer = self._failed(query, flight, outcome)
             finally:
-                del self._flights[query]
+                if is_current:
+                    del self._flights[query]
                 self.epoch += 1
                 flight.landed.set()
         if isinstance(outcome, RotawareError):
@@ -369,6 +385,6 @@ class Store:
 
     def _ttl_seconds(self, query: Query) -> float:
         """For how long a value is fresh; 0 for what is not held at all."""
-        if not self.holds or query.label == AWSPENDING:
+        if not self._holds or query.label == AWSPENDING:
             return 0.0
         return self._own_ttls.get(query, self._ttls[query.service])

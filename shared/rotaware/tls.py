@@ -1,7 +1,8 @@
 """TLS by the C half of the standard library's ``ssl``, trusting as few as will do.
 
 Rules:
-1. OpenSSL checks the host's name and certificate, always.
+1. OpenSSL checks the host's name and certificate, always; the name among those that
+   the certificate lists, not in its subject, which nobody uses any more.
 2. Reading the 140 authorities of a usual CA file takes longer than the rest of a start.
    So only Amazon's are read, which vouch for AWS. Where they do not vouch for a host,
    the whole file is read, once, and the host is connected to again.
@@ -26,6 +27,8 @@ _BEGIN = b"-----BEGIN CERTIFICATE-----"
 _END = b"-----END CERTIFICATE-----"
 _AMAZON = (b"Amazon", b"Starfield")
 """The names of its authorities; Starfield's are its older ones."""
+_ISSUER_UNKNOWN = frozenset({2, 18, 19, 20, 21})
+"""OpenSSL's codes for a certificate that nobody who is trusted vouches for."""
 _STIRRED_BYTES = 32
 
 
@@ -47,6 +50,7 @@ class Tls:
             raise OSError("no CA certificates found; set AWS_CA_BUNDLE")
         context = _ssl._SSLContext(_ssl.PROTOCOL_TLS_CLIENT)  # noqa: SLF001  see rule 3
         context.minimum_version = _ssl.PROTO_TLSv1_2
+        context._host_flags |= _ssl.HOSTFLAG_NEVER_CHECK_SUBJECT  # type: ignore[attr-defined]  # noqa: SLF001
         amazons = b""
         try:
             if not everybody:
@@ -56,7 +60,7 @@ class Tls:
             else:
                 context.load_verify_locations(ca_file)
         except OSError as error:
-            raise OSError(f"{ca_file} holds no usable CA certificates") from error
+            raise OSError(f"{ca_file} {_fault(error)}") from error
         self._everybody = not amazons
         self._context = context
 
@@ -73,7 +77,11 @@ class Tls:
 
     def is_too_narrow(self, error: OSError) -> bool:
         """Whether the others in the file might vouch for the host."""
-        return not self._everybody and isinstance(error, _ssl.SSLCertVerificationError)
+        return (
+            not self._everybody
+            and isinstance(error, _ssl.SSLCertVerificationError)
+            and error.verify_code in _ISSUER_UNKNOWN
+        )
 
 
 class Secured:
@@ -93,6 +101,12 @@ class Secured:
         """What has come; nothing at the end."""
         received: bytes = self._layer.read(size)
         return received
+
+
+def _fault(error: OSError) -> str:
+    if isinstance(error, _ssl.SSLError):  # its words are none that help
+        return "holds no usable CA certificates"
+    return f"cannot be read ({error.strerror})"
 
 
 def _amazons(ca_file: str) -> bytes:

@@ -32,8 +32,8 @@ LARGEST_ZIP = 7_000_000
 LARGEST_ZIP_WITHOUT_INTERPRETER = 150_000
 LAYER_PYTHON = LAYER.with_name("layer-python")
 LAYERS = {
-    LAYER: "#!/opt/rotaware/bin/python3.13 -IS",
-    LAYER_PYTHON: "#!/var/lang/bin/python3 -IBS",
+    LAYER: "#!/opt/rotaware/bin/python3.13 -ISXutf8",
+    LAYER_PYTHON: "#!/var/lang/bin/python3 -IBSXutf8",
 }
 
 

@@ -69,6 +69,6 @@ def test_the_layer_s_own_interpreter_runs(start: Start) -> None:
 
     assert extension.split() == [
         "/opt/rotaware/bin/python3.13",
-        "-IS",
+        "-ISXutf8",
         "/opt/extensions/rotaware",
     ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from threading import Condition, Semaphore, Thread, current_thread
-from typing import TYPE_CHECKING, Any
+from threading import Condition, Lock, Semaphore, Thread, current_thread
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import given
@@ -59,6 +59,30 @@ class Meeting(Condition):
         """Return when so many more have come."""
         for _ in range(count):
             assert self._waiting.acquire(timeout=DEADLINE_SECONDS)
+
+
+class Door(Gate):
+    """A lock that tells who has come to it, and keeps the first one in front of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._come = Semaphore(0)
+        self._first = iter([self])
+        self._lock = Lock()
+
+    def __enter__(self) -> None:
+        self._come.release()
+        for gate in self._first:
+            gate.pass_through()
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def join(self, count: int) -> None:
+        """Return when so many more have come."""
+        for _ in range(count):
+            assert self._come.acquire(timeout=DEADLINE_SECONDS)
 
 
 class Environment:
@@ -131,6 +155,12 @@ class Environment:
 
         self.store.before = before
         return gate
+
+    def door(self) -> Door:
+        """Make the first who wants to apply a sheet wait before he may."""
+        door = Door()
+        self.checker._applying = cast("Any", door)
+        return door
 
     def later(self, action: Callable[[], None] | None = None) -> Thread:
         """Do something in another thread; a read, by default."""
@@ -575,6 +605,46 @@ class TestWaiting:
         assert [3] == environment.applied
         assert environment.checker.seconds_until_due() > 0.0
 
+    def test_sheets_are_applied_in_the_order_of_their_checks(self) -> None:
+        """A check that is given up while it applies one is waited for by the next."""
+        environment = Environment(timeout_seconds=0.01)
+        door = environment.door()
+        door.open()
+        gate = Gate()
+        gates = iter([gate])
+
+        def apply(_: Edition) -> None:
+            for each in gates:
+                each.pass_through()
+
+        environment.apply = apply
+        environment.checker.ensure_checked()
+        gate.wait_for_arrival()
+        environment.clock.freeze(CHECK_SECONDS)
+        environment.write()
+        read = environment.later(lambda: environment.checker.ensure_checked(10.0))
+        door.join(2)
+
+        assert [] == environment.applied
+        gate.open()
+        join(read)
+        assert [1, 2] == environment.applied
+
+    def test_what_is_overtaken_on_its_way_is_not_applied(self) -> None:
+        """That a check is the latest must be so while its sheet is applied."""
+        environment = Environment(timeout_seconds=0.01)
+        door = environment.door()
+        environment.checker.ensure_checked()
+        door.wait_for_arrival()
+        environment.clock.freeze(CHECK_SECONDS)
+        environment.write()
+        environment.checker.ensure_checked(10.0)
+
+        assert [2] == environment.applied
+        door.open()
+        environment.landed(2)
+        assert [2] == environment.applied
+
     def test_a_check_that_was_given_up_says_nothing(self) -> None:
         """That it fails at last is no news of the sheet: a later one has read it."""
         environment = Environment(timeout_seconds=0.01)
@@ -637,7 +707,7 @@ class TestFailure:
     def test_a_sheet_of_no_use_is_said_once(
         self, text: str | None, state: str, reason: str, applied: list[int]
     ) -> None:
-        """The log says what is wrong and what to do; that there is none is passed on."""
+        """The log says what is wrong and what to do; having none is passed on."""
         environment = Environment(sheet=False)
         if text is not None:
             environment.store.put(NAME, text)

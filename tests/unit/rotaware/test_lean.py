@@ -63,24 +63,48 @@ def test_fields_are_filled_by_place_by_name_and_by_default(
 
 
 @pytest.mark.parametrize(
-    ("values", "named"),
+    ("values", "named", "at_fault"),
     [
-        ((), {}),
-        (("a", 1, "/", "more"), {}),
-        (("a", 1, "/", "more"), {"host": "a"}),
-        (("a",), {"host": "a"}),
-        (("a", 1, "/"), {"unknown": 1}),
-        (("a",), {"unknown": 1}),
+        ((), {}, "host"),
+        ((), {"path": "/"}, "host"),
+        (("a", 1, "/", "more"), {}, "the number of values"),
+        (("a", 1, "/", "more"), {"host": "a"}, "host"),
+        (("a",), {"host": "a"}, "host"),
+        (("a", 1, "/"), {"unknown": 1}, "unknown"),
+        (("a",), {"unknown": 1, "host": "b"}, "host, unknown"),
     ],
 )
 def test_what_does_not_fit_is_refused(
-    values: tuple[Any, ...], named: dict[str, Any]
+    values: tuple[Any, ...], named: dict[str, Any], at_fault: str
 ) -> None:
     """A field that is missing, unknown or given twice is a TypeError, as there."""
     with pytest.raises(TypeError):
         Reference(*values, **named)
-    with pytest.raises(TypeError, match="Place takes host, port, path"):
+    with pytest.raises(TypeError) as raised:
         Place(*values, **named)
+
+    assert f"Place takes host, port, path: look at {at_fault}" == str(raised.value)
+
+
+def test_a_field_without_default_comes_first() -> None:
+    """One after a field that has a default is a TypeError, as there."""
+    with pytest.raises(TypeError, match="Wrong: port needs a default"):
+
+        class Wrong(NamedTuple):
+            """Never made."""
+
+            host: str = "a"
+            port: int  # type: ignore[misc]  # that is the point
+
+
+def test_a_tuple_is_not_extended() -> None:
+    """Fields that a subclass would lose without a word are refused."""
+    with pytest.raises(TypeError, match="Further: a named tuple cannot be extended"):
+
+        class Further(Place):
+            """Never made."""
+
+            more: str = ""
 
 
 def test_a_changed_copy_leaves_the_original_alone() -> None:

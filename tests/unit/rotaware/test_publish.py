@@ -20,7 +20,14 @@ from rotaware.errors import (
     SheetError,
 )
 from rotaware.log import Logger
-from rotaware.publish import MAX_BATCH, MAX_GAP, MAX_ROUNDS, Published, publish
+from rotaware.publish import (
+    MAX_BATCH,
+    MAX_GAP,
+    MAX_LATE,
+    MAX_ROUNDS,
+    Published,
+    publish,
+)
 from rotaware.sheet import (
     MAX_BYTES,
     Edition,
@@ -48,6 +55,7 @@ BORN = NOW - 1000
 JUDGE = Call("judge", "")
 READ = Call("GetParameter", NAME)
 WRITE = Call("PutParameter", NAME)
+OVERWRITTEN = Call("GetParameter", f"{NAME}:2")
 
 
 def stamps(**versions: str) -> dict[str, Stamp]:
@@ -261,7 +269,7 @@ class TestPublish:
 
         assert Published(1, 4) == account.publish()
         assert {"s": version_digest("v1"), "t": version_digest("v1")} == account.says()
-        assert Call("GetParameter", f"{NAME}:2") in account.calls
+        assert OVERWRITTEN in account.calls
         assert 3 == account.last.sheet.base
 
     def test_a_gap_that_holds_nothing_new_is_left(self) -> None:
@@ -326,13 +334,65 @@ class TestGaps:
         assert 1 + reads == len(account.says())
 
     def test_a_version_that_is_gone_raises_the_horizon(self) -> None:
-        """Parameter Store keeps a hundred versions."""
+        """Parameter Store keeps a hundred versions; and it may show one late."""
         account = Account(document(0), document(1, t="v1"), document(1, u="v1"))
         account.store.forget(NAME, 2)
         account.publish()
 
         assert 3 == account.last.sheet.horizon
         assert {"s", "u"} == account.says().keys()
+        looked_for = [READ, JUDGE, OVERWRITTEN]
+        assert [*looked_for * (MAX_LATE + 1), WRITE, JUDGE] == account.calls
+        assert MAX_LATE == len(account.clock.naps)
+
+    @pytest.mark.parametrize("times", [1, MAX_LATE])
+    def test_a_version_that_is_shown_late_is_waited_for(self, times: int) -> None:
+        """Its stamps are the only ones: whoever wrote it has seen it stand, and left.
+
+        A reader that doubts all it holds may be told the old value once more, and then
+        only a stamp could tell that it is old.
+        """
+        account = Account(document(0), document(1, t="v1"), document(1, u="v1"))
+        lags = iter([0, 2] * times)
+        account.store.lag = lambda: next(lags, 0)
+
+        assert Published(1, 4) == account.publish()
+        assert 0 == account.last.sheet.horizon
+        assert {"s", "t", "u"} == account.says().keys()
+        assert times + 1 == account.calls.count(OVERWRITTEN)
+        assert times == len(account.clock.naps)
+
+    def test_a_throttled_writer_comes_to_the_end_of_a_gap(self) -> None:
+        """What was read of it once is known, though the round broke off."""
+        account = Account(
+            document(0), document(1, t="v1"), document(1, u="v1"), document(1, w="v1")
+        )
+        account.at({4: raises(throttled())})
+
+        assert Published(1, 5) == account.publish()
+        third = Call("GetParameter", f"{NAME}:3")
+        broken_off = [READ, JUDGE, OVERWRITTEN, third]
+        assert [*broken_off, READ, JUDGE, third, WRITE, JUDGE] == account.calls
+        assert {"s", "t", "u", "w"} == account.says().keys()
+
+    def test_the_gap_of_a_sheet_made_anew_is_another(self) -> None:
+        """Though its generations have the same numbers."""
+        account = Account(document(0), document(1, t="v1"), document(1, u="v1"))
+
+        def anew() -> None:
+            account.store.delete(NAME)
+            for text in (
+                document(0, born=NOW - 5, w="v1"),
+                document(1, born=NOW - 5, x="v1"),
+                document(1, born=NOW - 5, y="v1"),
+            ):
+                account.store.put(NAME, text)
+            raise throttled()
+
+        account.at({4: anew})
+
+        assert Published(1, 4) == account.publish()
+        assert {"s", "x", "y"} == account.says().keys()
 
     @pytest.mark.parametrize("text", ["garbage", '{"format":2}'])
     def test_a_version_that_is_no_sheet_raises_the_horizon(self, text: str) -> None:
@@ -568,6 +628,35 @@ class TestTroubles:
             WRITE,
             JUDGE,
         ] == (account.calls)
+
+    def test_a_sheet_that_is_gone_is_made_anew(self) -> None:
+        """Who finds none after his own write believes that it was deleted."""
+        account = Account(document(0, s="v0"))
+
+        def gone() -> None:
+            account.current.update(s="v2")
+            account.store.delete(NAME)
+
+        account.at({4: gone})
+
+        assert Published(1, 1) == account.publish()
+        assert {"s": version_digest("v2")} == account.says()
+
+    def test_an_old_copy_of_another_birth_is_not_believed(self) -> None:
+        """Two at once give a sheet that was laid out empty two births.
+
+        Who overwrote the other's knows that this is what he overwrote.
+        """
+        account = Account(document(0, born=0))
+        account.at({3: account.overwrite(document(1, born=NOW - 5, t="v1"))})
+        lags = iter([0, 1])
+        account.store.lag = lambda: next(lags, 0)
+
+        assert Published(1, 4) == account.publish()
+        repaired = [READ, READ, JUDGE, OVERWRITTEN, WRITE, JUDGE]
+        assert [READ, JUDGE, WRITE, *repaired] == account.calls
+        assert {"s", "t"} == account.says().keys()
+        assert (3, 0, NOW_MS) == account.last.sheet[:3]
 
     @pytest.mark.parametrize(
         ("text", "says"),

@@ -965,6 +965,66 @@ def test_a_hit_leaves_the_epoch_alone() -> None:
     assert epoch == here.store.epoch
 
 
+# --- a snapshot of this process is still to be taken
+
+
+def test_nothing_is_held_before_a_snapshot() -> None:
+    """Values and refusals are passed on; a prefetch sends nothing."""
+    here = world()
+    here.store.hold_nothing()
+    here.source.now["gone"] = DENIED
+
+    for _ in range(2):
+        assert ("v1", BYPASS) == told(here.store.get(DB))
+        assert DENIED is here.store.get(Query.secret("gone")).outcome
+    assert [] == here.store.prefetch([DB])
+    assert 4 == len(here.source.calls)
+
+    here.store.hold_from_now()
+    here.store.get(DB)
+
+    assert ("v1", HIT) == told(here.store.get(DB))
+
+
+@pytest.mark.parametrize("brings", ["v1", DENIED, DOWN])
+def test_what_left_before_a_restore_is_for_those_who_wait(
+    brings: str | AwsError,
+) -> None:
+    """It is neither held nor remembered; and who comes after it asks anew."""
+    here = world()
+    here.store.hold_nothing()
+    here.source.now["db"] = brings
+    with here.source.gate("db") as gate:
+        early = here.start(DB)
+        gate.wait_for_arrival()
+        here.store.hold_from_now()
+    outcome = early.answer().outcome
+    here.source.now["db"] = "v2"
+
+    assert brings == (outcome if isinstance(brings, AwsError) else "v1")
+    assert BYPASS == early.answer().how
+    assert ("v2", MISS) == told(here.store.get(DB))
+    assert ("v2", HIT) == told(here.store.get(DB))
+
+
+def test_who_comes_after_a_restore_joins_nothing_from_before() -> None:
+    """Its answer may have been on its way for days."""
+    here = world()
+    here.store.hold_nothing()
+    with here.source.gate("db") as gate:
+        early = here.start(DB)
+        gate.wait_for_arrival()
+        here.store.hold_from_now()
+        here.source.now["db"] = "v2"
+        for thread in here.store.prefetch([DB]):
+            thread.join(5)
+
+        assert ("v2", HIT) == told(here.store.get(DB))
+    early.answer()
+
+    assert ("v2", HIT) == told(here.store.get(DB))
+
+
 # --- all of it, against a model
 
 

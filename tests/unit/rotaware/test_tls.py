@@ -12,6 +12,8 @@ from rotaware.tls import Secured, Tls
 from tests.support.hostile_aws import (
     AMAZON,
     BY_AMAZON,
+    BY_ITSELF,
+    BY_SUBJECT,
     CA,
     LOCALHOST,
     PATIENCE_SECONDS,
@@ -40,13 +42,15 @@ def _trusted(tls: Tls) -> int:
     return tls._context.cert_store_stats()["x509_ca"]
 
 
-def _shake_hands(tls: Tls, server: HostileAws) -> str | OSError:
+def _shake_hands(
+    tls: Tls, server: HostileAws, host: str = "localhost"
+) -> str | OSError:
     """What came of it: an answer's first line, or the error."""
     connection = _Socket(socket.AF_INET, socket.SOCK_STREAM)
     connection.settimeout(PATIENCE_SECONDS)
     try:
         connection.connect(("127.0.0.1", server.port))
-        secured = tls.secured(connection, "localhost")
+        secured = tls.secured(connection, host)
         secured.sendall(b"GET / HTTP/1.1\r\n\r\n")
         return secured.recv(17).decode()
     except OSError as error:
@@ -96,6 +100,50 @@ def test_another_authority_is_worth_a_second_look(
     assert not few.is_too_narrow(ConnectionResetError())
 
 
+def test_a_certificate_that_vouches_for_itself_may_be_in_the_file(
+    ca_file: Path, server: HostileAws
+) -> None:
+    """Behind Amazon's, it is found at the second look as well."""
+    ca_file.write_text(AMAZON + BY_ITSELF)
+    server.present(BY_ITSELF)
+    few = Tls(str(ca_file))
+
+    error = _shake_hands(few, server)
+
+    assert isinstance(error, OSError)
+    assert few.is_too_narrow(error)
+    everybody = Tls(str(ca_file), everybody=True)
+    assert "HTTP/1.1 200 Host" == _shake_hands(everybody, server)
+
+
+def test_for_another_host_no_authority_will_do(
+    ca_file: Path, server: HostileAws
+) -> None:
+    """Amazon's vouch for the certificate, so asking the others is no use."""
+    ca_file.write_text(CA + AMAZON)
+    server.present(BY_AMAZON)
+    few = Tls(str(ca_file))
+
+    error = _shake_hands(few, server, "elsewhere.test")
+
+    assert isinstance(error, OSError)
+    assert "Hostname mismatch" in str(error)
+    assert not few.is_too_narrow(error)
+
+
+def test_a_host_s_name_in_the_subject_counts_for_nothing(
+    ca_file: Path, server: HostileAws
+) -> None:
+    """It has to be among the names for which the certificate was made."""
+    ca_file.write_text(BY_SUBJECT)
+    server.present(BY_SUBJECT)
+
+    error = _shake_hands(Tls(str(ca_file)), server)
+
+    assert "Hostname mismatch" in str(error)
+    assert server.requests == []
+
+
 @pytest.mark.parametrize("everybody", [False, True])
 def test_whom_nobody_vouches_for_is_refused(
     ca_file: Path, server: HostileAws, *, everybody: bool
@@ -118,16 +166,23 @@ def test_a_block_that_is_no_certificate_is_left_to_openssl(ca_file: Path) -> Non
         Tls(str(ca_file))
 
 
-@pytest.mark.parametrize("content", [None, "", "no certificate"])
+@pytest.mark.parametrize("everybody", [False, True])
+@pytest.mark.parametrize("content", ["", "no certificate"])
 def test_without_a_certificate_there_is_no_tls(
-    ca_file: Path, content: str | None
+    ca_file: Path, content: str, *, everybody: bool
 ) -> None:
     """The file that is to be mended is named."""
-    if content is not None:
-        ca_file.write_text(content)
+    ca_file.write_text(content)
 
     with pytest.raises(OSError, match="crt holds no usable CA certificates"):
-        Tls(str(ca_file))
+        Tls(str(ca_file), everybody=everybody)
+
+
+@pytest.mark.parametrize("everybody", [False, True])
+def test_a_file_that_cannot_be_read_says_why(ca_file: Path, *, everybody: bool) -> None:
+    """In the system's own words."""
+    with pytest.raises(OSError, match=r"crt cannot be read \(No such file"):
+        Tls(str(ca_file), everybody=everybody)
 
 
 def test_without_a_ca_file_there_is_no_tls() -> None:
