@@ -153,7 +153,7 @@ def _throughput(rounds: int, request: bytes, ours: int, echo: int) -> Row:
     samples: dict[int, list[float]] = {ours: [], echo: []}
     for _ in range(rounds):
         for port, values in samples.items():
-            values.append(_reads_per_second(port, request, 2000))
+            values.append(_reads_per_second(port, request, 5000))
     return Row(
         f"throughput, {CONNECTIONS} connections",
         "reads/s",

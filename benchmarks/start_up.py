@@ -1,7 +1,8 @@
 """What a start costs, every way: ``make startup``; docs/start-up.md has the story.
 
-Rows are the ways: AWS in clear text or over TLS, with all of a core or 8 % of one, with
-the layer in the page cache or, as root, on the disk alone. Columns are the bare
+Rows are the ways: AWS in clear text or over TLS, secrets named by variables or by a
+config file, with all of a core or 8 % of one, with the layer in the page cache or, as
+root, on the disk alone. Columns are the bare
 interpreter, the registration and the first secret served, in milliseconds, each as
 least and median. AWS answers without delay, so what is left is the extension itself.
 """
@@ -16,9 +17,9 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.extension import LAUNCHER, interpreter, running
+from benchmarks.extension import LAUNCHER, SECRETS, interpreter, running
 from benchmarks.namespace import inside
 from benchmarks.quota import limited
 from benchmarks.stand_ins import Aws
@@ -39,22 +40,40 @@ def main() -> None:
     print("| AWS | processor | bare interpreter | `/register` | first secret |")
     print("|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as directory, limited() as prefix:
-        for name, aws in (
-            ("clear text", Aws(0.0)),
-            ("TLS", Aws(0.0, Path(directory))),
+        config = Path(directory, "config.yaml")
+        config.write_text("secrets:" + "".join(f"\n  - {name}" for name in SECRETS))
+        from_file = {"ROTAWARE_CONFIG": str(config)}
+        clear, tls = Aws(0.0), Aws(0.0, Path(directory))
+        for name, aws, settings in (
+            ("clear text", clear, {}),
+            ("clear text, with `config.yaml`", clear, from_file),
+            ("TLS", tls, {}),
+            ("TLS, with `config.yaml`", tls, from_file),
         ):
-            _row(name, "a core", aws, [], rounds, _nothing)
+            start = _Start(name, aws, settings)
+            _row(start, "a core", [], rounds, _nothing)
             if prefix is not None:
-                _row(name, "8 % of a core", aws, prefix, rounds, _nothing)
+                _row(start, "8 % of a core", prefix, rounds, _nothing)
             if os.access(_DROP_CACHES, os.W_OK):
-                _row(name, "a core, cold page cache", aws, [], rounds, _drop_caches)
-            aws.close()
+                _row(start, "a core, cold page cache", [], rounds, _drop_caches)
+        clear.close()
+        tls.close()
 
 
-def _row(  # noqa: PLR0913, PLR0917  one line's conditions
-    name: str,
+class _Start(NamedTuple):
+    """A kind of start: its name, AWS, and further settings.
+
+    Where they name a config file, that lists the secrets, and variables do not.
+    """
+
+    name: str
+    aws: Aws
+    settings: dict[str, str]
+
+
+def _row(
+    start: _Start,
     processor: str,
-    aws: Aws,
     prefix: list[str],
     rounds: int,
     prepare: Callable[[], None],
@@ -68,10 +87,15 @@ def _row(  # noqa: PLR0913, PLR0917  one line's conditions
         subprocess.run([*prefix, interpreter(), "-I", "-S", "-c", "pass"], check=True)
         bare.append(time.perf_counter() - began)
         prepare()
-        with running([*prefix, *LAUNCHER], aws) as extension:
+        with running(
+            [*prefix, *LAUNCHER],
+            start.aws,
+            [] if start.settings else SECRETS,
+            **start.settings,
+        ) as extension:
             served.append(extension.first_secret_seconds())
             registered.append(extension.registered_seconds())
-    cells = [name, processor, *map(_shown, (bare, registered, served))]
+    cells = [start.name, processor, *map(_shown, (bare, registered, served))]
     print(f"| {' | '.join(cells)} |", flush=True)
 
 

@@ -7,7 +7,7 @@ left), a check is due, or anything that is cached changes. The next one costs a 
 
 from __future__ import annotations
 
-from extension.http1 import Response, error_response, render
+from extension.http1 import JSON, Response, error_response, render
 from extension.routes import route
 from rotaware import lean_json as json
 from rotaware.errors import RequestError, RotawareError
@@ -175,4 +175,4 @@ def _response(answer: Answer) -> Response:
     if answer.how == HIT:
         status += f"; ttl={int(answer.fresh_seconds)}"
     body = json.dumps(outcome.value.reveal(), separators=(",", ":")).encode()
-    return Response(200, body, status)
+    return Response(200, body, status, JSON)

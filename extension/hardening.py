@@ -7,6 +7,8 @@ function, or into anything that it starts, could read every cached secret from
 It is no wall. Root reads everything. Whoever has the token may ask the port, for what
 the function's role allows. /proc/<pid>/environ is closed too, but says no more than the
 function's own environment. What was opened before, and the standard streams, stay open.
+What LD_PRELOAD names has been loaded by the system before any of this runs: no dynamic
+program can refuse it, so who sets the function's variables can run code in here.
 """
 
 from __future__ import annotations

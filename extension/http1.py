@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MAX_HEAD_BYTES = 16384
 """Of a head with the empty line that ends it."""
 END_OF_HEAD = b"\r\n\r\n"
+JSON = "application/json"
 
 _REASONS = {
     200: "OK",
@@ -88,7 +89,7 @@ class Response(NamedTuple):
     status: int
     body: bytes
     cache_status: str = "rotaware"
-    content_type: str = "application/json"
+    content_type: str = JSON
 
     def __repr__(self) -> str:
         # The body may be a secret.

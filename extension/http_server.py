@@ -109,9 +109,7 @@ class HttpServer:
         self._wake_receiver, self._wake_sender = _socket.socketpair()
         self._poll = select.epoll()
         self._stop_by: Deadline | None = None
-        self._thread = Thread(
-            target=self._run, name="rotaware-http", daemon=True
-        )
+        self._thread = Thread(target=self._run, name="rotaware-http", daemon=True)
 
     def start(self) -> None:
         """Serve in a thread of its own."""

@@ -251,6 +251,10 @@ class _Connection:
         """Hang up."""
         self._raw.close()
 
+    def __del__(self) -> None:
+        # Else the end of a process whose reader is not closed is a ResourceWarning.
+        self._raw.close()
+
 
 def _connect(
     endpoint: Endpoint, deadline: Deadline, limit_seconds: float

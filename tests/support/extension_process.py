@@ -236,7 +236,7 @@ class ExtensionProcess:
         }
         self.environ = {k: v for k, v in self.environ.items() if v}
         self.child = Child(
-            [interpreter(launcher), "-I", "-S", *options, str(launcher)],
+            [interpreter(launcher), "-I", "-B", "-S", *options, str(launcher)],
             self.environ,
             cwd=directory,
         )

@@ -2,17 +2,28 @@
 
 The variables are a function's own, so they reach the extension too; the files are put
 into the function's folder, which is /var/task.
+
+Of libraries, the loader takes two kinds from a function: any to preload, and those of
+the C library, by their names. So there is one of each that does no harm, and what it is
+taken from is seen in the process.
 """
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-NOWHERE = "/var/task/nowhere"
+TASK = "/var/task"
+NOWHERE = f"{TASK}/nowhere"
+PRELOADED = "libresolv.so.2"
+"""It is part of the C library, and not of what the interpreter is linked to."""
+LOADED = "libm.so.6"
+"""The interpreter is linked to it."""
 LATIN_1 = "xx_YY.ISO-8859-1"
 ENVIRONMENTS: dict[str, dict[str, str]] = {
     "another Python": {
@@ -28,7 +39,7 @@ ENVIRONMENTS: dict[str, dict[str, str]] = {
     "another python3 on PATH": {
         "PATH": "/var/task/trap:/usr/local/bin:/usr/bin:/bin:/opt/bin",
     },
-    "libraries to preload": {"LD_PRELOAD": f"{NOWHERE}/library.so"},
+    "libraries to preload": {"LD_PRELOAD": f"{PRELOADED}:{NOWHERE}/library.so"},
     "other libraries": {"LD_LIBRARY_PATH": "/var/task/trap:/var/task/nowhere"},
     "another OpenSSL": {
         "SSL_CERT_FILE": f"{NOWHERE}/ca.pem",
@@ -73,14 +84,32 @@ def make_locale(folder: Path) -> None:
     assert (folder / LATIN_1 / "LC_CTYPE").exists()
 
 
-def set_traps(function: Path) -> None:
-    """Put what the variables name into the function's folder."""
+# What is mapped into the process where these variables are set.
+MAPPED = {"libraries to preload": "/libresolv", "other libraries": f"/trap/{LOADED}"}
+_LIBRARY_FOLDERS = ("lib/*-linux-gnu", "usr/lib/*-linux-gnu", "lib64", "usr/lib64")
+
+
+def moved(environ: Mapping[str, str], function: Path) -> dict[str, str]:
+    """The same where the function's folder lies elsewhere."""
+    return {name: text.replace(TASK, str(function)) for name, text in environ.items()}
+
+
+def set_traps(function: Path, root: Path) -> None:
+    """Put what the variables name into the function's folder.
+
+    Args:
+        function: The folder.
+        root: The system whose C library is the process's.
+    """
     trap = function / "trap"
     trap.mkdir()
     for name in MODULES:
         (trap / f"{name}.py").write_text(FAILS)
     for name in LIBRARIES:
         (trap / name).write_text("no library")
+    folders = [place for pattern in _LIBRARY_FOLDERS for place in root.glob(pattern)]
+    own = next(place / LOADED for place in folders if (place / LOADED).exists())
+    shutil.copyfile(own, trap / LOADED)
     (trap / "openssl.cnf").write_text("openssl_conf = nothing that is in this file\n")
     make_locale(trap / "locale")
     for name in ("python", "python3", "python3.13"):

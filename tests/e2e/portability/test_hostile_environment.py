@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.hostile_environment import ENVIRONMENTS, set_traps
+from tests.support.hostile_environment import ENVIRONMENTS, MAPPED, set_traps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.e2e.conftest import Environment
     from tests.support.runtimes import Runtime
@@ -23,23 +23,28 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.parametrize("runtime", ["go-in-debian-11"], indirect=True)
 
 
-@pytest.mark.parametrize("environ", ENVIRONMENTS.values(), ids=ENVIRONMENTS)
+@pytest.mark.parametrize("variables", ENVIRONMENTS)
 def test_variables(
     start: Start,
     make_secrets: MakeSecrets,
     runtime: Runtime,
     tmp_path: Path,
-    environ: dict[str, str],
+    variables: str,
 ) -> None:
     """Variables that lead other programs astray change nothing."""
     (name,) = make_secrets("canary-value")
     function = tmp_path / "function"
     shutil.copytree(runtime.function, function)
-    set_traps(function)
-    environment = start(name, function=function, environ=environ)
+    set_traps(function, runtime.root.path)
+    environment = start(name, function=function, environ=ENVIRONMENTS[variables])
 
     assert environment.read(name) == ["canary-value"]
     assert environment.read(name) == ["canary-value"]
+
+    commands = environment.sandbox.processes()
+    (pid,) = (pid for pid in commands if "/opt/extensions/" in commands[pid])
+
+    assert MAPPED.get(variables, "/libc") in Path(f"/proc/{pid}/maps").read_text()
     assert environment.sandbox.shut_down() < 1
 
 

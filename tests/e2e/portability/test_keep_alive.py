@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     MakeSecrets = Callable[..., list[str]]
 
 READS = 100
-# Half of what the reads would take if each waited for its acknowledgement.
-STALLED_SECONDS = READS * 0.04 / 2
+# A hit takes well under a millisecond; eight that wait for their acknowledgement, this.
+STALLED_SECONDS = 0.3
 # Where struct tcp_info has tcpi_data_segs_in.
 DATA_SEGMENTS_IN = 152
 LARGEST_ANSWER = 65_536
@@ -31,7 +31,7 @@ LARGEST_ANSWER = 65_536
 def test_node_never_waits_for_an_acknowledgement(
     start: Start, make_secrets: MakeSecrets
 ) -> None:
-    """Node's reads over its one connection take less than half of what stalls would."""
+    """Node's reads over its one connection take less than a few stalls would."""
     (name,) = make_secrets("canary-value")
     environment = start(name, environ={"ROTAWARE_CHECK_INTERVAL": "300"})
     environment.read(name)

@@ -132,9 +132,21 @@ def test_the_parts_of_pyyaml_read_as_the_whole(text: str) -> None:
     assert told(text, by_pyyaml) == told(text, _events)
 
 
-@given(st.characters())
-def test_the_characters_that_it_allows_are_pyyaml_s(character: str) -> None:
-    """No more and no less."""
-    forbidden = yaml.reader.Reader.NON_PRINTABLE.search(character)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a:\r\n- b\r- c\n- d\x85- e\r\r\n- [f, g]",
+        "- 'b\u2028 c\u2029 d' \n- [f, g]",
+        "\ufeffa: \ufeffb\n\ufeff[c]: d",
+    ],
+)
+def test_lines_end_and_columns_count_as_in_pyyaml(text: str) -> None:
+    """All of Unicode's ends of lines are some, and its mark of order is nothing."""
+    assert told(text, by_pyyaml) == told(text, _events)
 
-    assert _is_allowed(character) == (forbidden is None)
+
+def test_the_characters_that_it_allows_are_pyyaml_s() -> None:
+    """No more and no less, on either side of each bound."""
+    forbidden = yaml.reader.Reader.NON_PRINTABLE.search
+    for character in map(chr, (*range(0x1_0100), 0x10_FFFF)):
+        assert _is_allowed(character) == (forbidden(character) is None)
