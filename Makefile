@@ -15,7 +15,7 @@ EMULATOR := build/tools/aws-lambda-rie
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help demo test check fuzz bench startup simulate schedules layer layer-arm64 invalidator rootfs runtimes clean
+.PHONY: help demo test check fuzz bench startup simulate schedules layer layer-arm64 reproduce invalidator rootfs runtimes clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -54,13 +54,16 @@ simulate: $(VENV) ## simulate up to 10,000 environments; writes tables and plots
 startup: $(VENV) layer ## what a start costs: clear text and TLS, a core and 8 % of one
 	@$(BIN)/python -m benchmarks.start_up
 
-layer: $(VENV) ## build/layer and its zip; ARCH=arm64 for Graviton: build/layer-arm64
+layer: $(VENV) ## build/layer and its zip; ARCH=arm64 or x86_64 for the other processor: build/layer-ARCH
 	@sh infra/toolchain/debian.sh prove:perl make patch
 	@$(BIN)/python -m infra.layer.build $(if $(ARCH),--arch $(ARCH))
 
 # The tests run this one too, by emulation.
 layer-arm64: layer
 	@$(BIN)/python -m infra.layer.build --arch arm64
+
+reproduce: layer ## compile the layer's Python again, elsewhere: the same bytes? (10 minutes; ARCH=arm64)
+	@$(BIN)/python -m infra.interpreter.reproduce $(ARCH)
 
 invalidator: $(VENV) ## build/invalidator and build/invalidator.zip
 	@$(BIN)/python -m infra.invalidator.build

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from benchmarks.scale.world import World
 
 BIN_SECONDS = 10.0
+BURST_SECONDS = 10.0
 ATTEMPTS = 3
 
 
@@ -87,13 +88,20 @@ class Others:
         world: Where they live.
         quota: What they share with the environments.
         rate: Their calls per second.
+        burst: How many further calls they make within ten seconds of some moment.
 
     Attributes:
         attempts: What they sent.
         calls: What they wanted; throttled: in vain.
     """
 
-    def __init__(self, world: World, quota: TokenBucket, rate: float) -> None:
+    def __init__(
+        self,
+        world: World,
+        quota: TokenBucket,
+        rate: float,
+        burst: tuple[int, float] = (0, 0.0),
+    ) -> None:
         self._world = world
         self._quota = quota
         self._rate = rate
@@ -101,6 +109,10 @@ class Others:
         self.calls = Tally(world.seconds)
         if rate:
             self._plan(0.0)
+        calls, moment = burst
+        for _ in range(calls):
+            pause = world.random.uniform(0.0, BURST_SECONDS)
+            world.at(moment + pause, lambda now: self._attempt(now, 1))
 
     def _plan(self, now: float) -> None:
         self._world.at(now + self._world.random.expovariate(self._rate), self._call)

@@ -7,11 +7,11 @@ which invocation comes next after a moment, and which was the last one before it
 
 from __future__ import annotations
 
+from random import Random
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from random import Random
 
 MINUTE_SECONDS = 60.0
 
@@ -111,22 +111,36 @@ class Cron:
     Args:
         random: A source of its own.
         spread_seconds: Within which time after :00 an environment begins.
+        keeps_place: Whether it begins at the same moment after each :00.
     """
 
-    __slots__ = ("_offset",)
+    __slots__ = ("_keeps_place", "_seed", "_spread_seconds")
 
-    def __init__(self, random: Random, spread_seconds: float) -> None:
-        self._offset = random.uniform(0.0, spread_seconds)
+    def __init__(
+        self, random: Random, spread_seconds: float, *, keeps_place: bool = False
+    ) -> None:
+        self._seed = random.getrandbits(32)
+        self._spread_seconds = spread_seconds
+        self._keeps_place = keeps_place
 
     def after(self, moment: float) -> float:
         """See ``Arrivals``."""
-        minutes = (moment - self._offset) // MINUTE_SECONDS + 1
-        return minutes * MINUTE_SECONDS + self._offset
+        minute = int(moment // MINUTE_SECONDS)
+        arrival = self._in_minute(minute)
+        return arrival if arrival > moment else self._in_minute(minute + 1)
 
     def before(self, moment: float) -> float:
         """See ``Arrivals``."""
-        minutes = -((self._offset - moment) // MINUTE_SECONDS) - 1
-        return minutes * MINUTE_SECONDS + self._offset
+        minute = int(moment // MINUTE_SECONDS)
+        arrival = self._in_minute(minute)
+        return arrival if arrival < moment else self._in_minute(minute - 1)
+
+    def _in_minute(self, minute: int) -> float:
+        place = 0 if self._keeps_place else minute
+        # No history: looking back draws the same. It is a hash of whole numbers alone,
+        # so the same in every process.
+        share = Random(hash((self._seed, place))).random()  # noqa: S311  no secret
+        return minute * MINUTE_SECONDS + share * self._spread_seconds
 
 
 def steady(random: Random) -> Arrivals:
@@ -150,8 +164,13 @@ def bursty(random: Random) -> Arrivals:
 
 
 def cron(random: Random) -> Arrivals:
-    """A schedule: every minute, within two seconds after :00."""
+    """A schedule: every minute, anywhere in the two seconds after :00."""
     return Cron(random, 2.0)
+
+
+def ranked(random: Random) -> Arrivals:
+    """The same, each at its own place in those two seconds, always."""
+    return Cron(random, 2.0, keeps_place=True)
 
 
 def mixed(random: Random) -> Arrivals:
@@ -167,4 +186,5 @@ PATTERNS: dict[str, Callable[[Random], Arrivals]] = {
     "busy": busy,
     "idle": idle,
     "cron": cron,
+    "cron, in order": ranked,
 }

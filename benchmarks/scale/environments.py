@@ -15,8 +15,6 @@ from rotaware.pace import FOUND, THROTTLED
 from rotaware.sheet import missed, outdates, version_digest
 
 if TYPE_CHECKING:
-    from array import array
-
     from benchmarks.scale.account import Tally, TokenBucket
     from benchmarks.scale.arrivals import Arrivals
     from benchmarks.scale.sheets import SheetStore
@@ -54,8 +52,7 @@ class Shared:
     Attributes:
         checks: All checks that were sent.
         fetches: All calls to Secrets Manager.
-        waits: For each look at the sheet that was wanted after ``measured_from``: the
-            time from the first attempt to the one that was granted.
+        measured_from: Since when it is measured how old a granted check becomes.
     """
 
     def __init__(  # noqa: PLR0913  each is a part of the world
@@ -66,7 +63,6 @@ class Shared:
         *,
         checks: Tally,
         fetches: Tally,
-        waits: array[float],
         ttl_seconds: float,
         measured_from: float,
     ) -> None:
@@ -75,7 +71,6 @@ class Shared:
         self.sheets = sheets
         self.checks = checks
         self.fetches = fetches
-        self.waits = waits
         self.ttl_seconds = ttl_seconds
         self.measured_from = measured_from
 
@@ -91,6 +86,7 @@ class Environment:
 
     Attributes:
         was_invoked: Whether it was, after its secret was rotated.
+        has_looked: Whether a check of it was ever granted.
     """
 
     __slots__ = (
@@ -99,13 +95,15 @@ class Environment:
         "_due_at",
         "_expires_at",
         "_invoked_at",
+        "_looked_at",
+        "_oldest_seconds",
         "_pace",
         "_remembered",
         "_secret",
         "_seen",
         "_served_old_at",
         "_shared",
-        "_wanted_since",
+        "has_looked",
         "was_invoked",
     )
 
@@ -122,13 +120,22 @@ class Environment:
         self._due_at = NEVER
         self._expires_at = 0.0
         self._invoked_at = self._served_old_at = LONG_AGO
-        self._wanted_since: float | None = None
-        self.was_invoked = False
+        self._looked_at: float | None = None
+        self._oldest_seconds = 0.0
+        self.was_invoked = self.has_looked = False
 
     @property
     def stale_seconds(self) -> float:
         """For how long after the rotation its invocations read the old version."""
         return max(0.0, self._served_old_at - self._secret.rotated_at)
+
+    def oldest_look_seconds(self, now: float) -> float:
+        """How old the last granted check was at most, when an invocation began.
+
+        Where none is granted yet: how long ago the first one was wanted.
+        """
+        self._note_age(now)
+        return self._oldest_seconds
 
     def is_stale(self, now: float) -> bool:
         """Whether it holds the old version of a secret that was rotated."""
@@ -171,13 +178,20 @@ class Environment:
         granted = shared.quota.take(now)
         shared.checks.add(now, granted=granted)
         pace.land(number, instant, FOUND if granted else THROTTLED)
-        if self._wanted_since is None:
-            self._wanted_since = now
+        self._note_age(now)
         if granted:
-            if self._wanted_since > shared.measured_from:
-                shared.waits.append(now - self._wanted_since)
-            self._wanted_since = None
+            self._looked_at = now
+            self.has_looked = True
             self._apply(shared.sheets.edition, now)
+
+    def _note_age(self, now: float) -> None:
+        """How old the last granted check was, when the last invocation began."""
+        if self._looked_at is None:
+            self._looked_at = now
+        if now >= self._shared.measured_from:
+            latest = self._arrivals.before(min(now, self._due_at, self._expires_at))
+            age = max(latest, self._invoked_at) - self._looked_at
+            self._oldest_seconds = max(self._oldest_seconds, age)
 
     def _apply(self, edition: Edition, now: float) -> None:
         seen = self._seen

@@ -85,10 +85,10 @@ def _calls(figure: Any, results: Mapping[Scenario, Result]) -> None:
         right.plot(minutes, shares, line, color=colour, label=name)
     left.axhline(PARAMETER_STORE.reads, color=GREY, lw=1, ls="-.")
     left.text(
-        11.4,
+        0.0,
         PARAMETER_STORE.reads * 0.97,
         "40 a second",
-        ha="right",
+        ha="left",
         va="top",
         color=GREY,
         size=8,
@@ -122,21 +122,22 @@ def _sizes(figure: Any, results: Mapping[Scenario, Result]) -> None:
         if make is not by_ttl:
             right.plot(SIZES, shares, line, marker="o", ms=5, color=colour, label=name)
     left.set(
-        xscale="log", yscale="log", ylim=(1, 500), ylabel="seconds after a rotation"
+        xscale="log", yscale="log", ylim=(0.7, 2000), ylabel="seconds after a rotation"
     )
     left.set_title("How long the old version is served", size=10)
     right.set(
-        xscale="log", ylim=(-0.5, 16), ylabel="throttled, % of the others' attempts"
+        xscale="log", ylim=(-0.5, 10), ylabel="throttled, % of the others' attempts"
     )
     right.set_title("What other users of Parameter Store feel", size=10)
     for axes in (left, right):
         axes.set_xlabel("environments, always busy")
         axes.set_xticks(SIZES, [f"{size:,}" for size in SIZES])
         axes.minorticks_off()
-    left.set_yticks([1, 3, 10, 30, 100, 300], ["1", "3", "10", "30", "100", "300"])
+    ticks = (1, 3, 10, 30, 100, 300, 1000)
+    left.set_yticks(ticks, [f"{tick:,}" for tick in ticks])
     left.plot([], [], "ko", ms=5, label="p50")
     left.plot([], [], "k^", ms=5, label="p99")
-    left.legend(loc="center left", fontsize=8, bbox_to_anchor=(0.0, 0.56))
+    left.legend(loc="lower right", fontsize=8, ncols=2)
     right.legend(loc="upper left")
 
 
@@ -154,9 +155,12 @@ def _stale(figure: Any, results: Mapping[Scenario, Result]) -> None:
         seconds = [quantile(ordered, rank / _STEPS) for rank in range(_STEPS + 1)]
         shares = [100 * (1 - rank / _STEPS) for rank in range(_STEPS + 1)]
         axes.step(
-            [0, *seconds], [100, *shares], line, color=colour, label=name, where="post"
+            [1, *seconds], [100, *shares], line, color=colour, label=name, where="post"
         )
-    axes.set(xlim=(0, 310), ylim=(0, 101))
+    axes.set(xscale="log", xlim=(1, 2000), ylim=(0, 101))
+    ticks = (1, 3, 10, 30, 100, 300, 1000)
+    axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    axes.minorticks_off()
     axes.set_xlabel("seconds after a rotation")
     axes.set_ylabel("environments that serve the old version, %")
     axes.set_title(

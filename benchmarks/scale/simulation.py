@@ -30,12 +30,13 @@ class Scenario:
         shape: How the interval follows throttling.
         limits: What the sheet's store grants.
         others: Calls per second that others make of the same quota.
+        burst: How many more they make in one burst, and when that begins.
         starting_seconds: In which time all environments start.
         rotates_at: When the secrets begin to be rotated.
         rotations: How many are.
         rotating_seconds: In which time.
         seconds: When it ends.
-        ttl_seconds: As set.
+        ttl_seconds: As set; the default is out of play.
         seed: Where its chance comes from.
     """
 
@@ -45,12 +46,13 @@ class Scenario:
     shape: Shape = SHAPE
     limits: Limits = PARAMETER_STORE
     others: float = 10.0
+    burst: tuple[int, float] = (0, 0.0)
     starting_seconds: float = 600.0
     rotates_at: float = 3020.0
     rotations: int = 1
     rotating_seconds: float = 10.0
-    seconds: float = 3920.0
-    ttl_seconds: float = 300.0
+    seconds: float = 5420.0
+    ttl_seconds: float = 86_400.0
     seed: int = 1
 
 
@@ -61,7 +63,10 @@ class Result(NamedTuple):
         stale_seconds: Of each environment that was invoked after its rotation, for how
             long invocations read the old version; sorted.
         never_fresh: How many of them still held it in the end.
-        waits: From the first attempt of each look at the sheet to the granted one.
+        oldest_seconds: Of each environment that checks, how old its last granted check
+            was at most when an invocation began, granted again by the end or not;
+            sorted. Measured since half of ``rotates_at``.
+        never_looked: How many of them never had a check granted.
         checks: All checks over time.
         fetches: All calls to Secrets Manager over time.
         attempts: All attempts of the others.
@@ -73,7 +78,8 @@ class Result(NamedTuple):
     scenario: Scenario
     stale_seconds: array[float]
     never_fresh: int
-    waits: array[float]
+    oldest_seconds: array[float]
+    never_looked: int
     checks: Tally
     fetches: Tally
     attempts: Tally
@@ -86,14 +92,13 @@ def simulate(scenario: Scenario) -> Result:
     """Let it happen."""
     world = World(scenario.seed, scenario.seconds)
     store = SheetStore(scenario.limits)
-    others = Others(world, store.reads, scenario.others)
+    others = Others(world, store.reads, scenario.others, scenario.burst)
     shared = Shared(
         world,
         store.reads,
         store,
         checks=Tally(scenario.seconds),
         fetches=Tally(scenario.seconds),
-        waits=array("d"),
         ttl_seconds=scenario.ttl_seconds,
         measured_from=scenario.rotates_at / 2,
     )
@@ -104,12 +109,16 @@ def simulate(scenario: Scenario) -> Result:
     environments = _environments(scenario, shared, secrets)
     world.run()
     invoked = [each for each in environments if each.was_invoked]
+    checking = environments if scenario.interval_seconds is not None else []
     written_at = max(store.written_at, default=scenario.rotates_at)
     return Result(
         scenario,
         array("d", sorted(each.stale_seconds for each in invoked)),
-        sum(each.is_stale(world.now) for each in invoked),
-        array("d", sorted(shared.waits)),
+        sum(each.is_stale(world.seconds) for each in invoked),
+        array(
+            "d", sorted(each.oldest_look_seconds(world.seconds) for each in checking)
+        ),
+        sum(not each.has_looked for each in checking),
         shared.checks,
         shared.fetches,
         others.attempts,

@@ -14,17 +14,24 @@ if TYPE_CHECKING:
 
 SIZES = (10, 100, 300, 1_000, 3_000, 10_000)
 LARGE = (1_000, 10_000)
-PATTERN_NAMES = ("steady", "busy", "bursty", "idle", "cron", "mixed")
-INTERVALS = (0.0, 1.0, 5.0, 15.0, 60.0)
+PATTERN_NAMES = ("steady", "busy", "bursty", "idle", "mixed", "cron", "cron, in order")
+INTERVALS = {
+    100: (0.0, 1.0, 5.0, 15.0, 60.0),
+    1_000: (0.0, 1.0, 5.0, 15.0, 60.0),
+    10_000: (0.0, 5.0, 60.0),
+}
 INTERVAL_SECONDS = 5.0
 JITTERS = (0.0, 0.2, 0.5)
 STORM = 500
+TTL_SECONDS = 300.0
 
-NO_BACK_OFF = SHAPE._replace(growth=1.0, first_growth=1.0)
+NO_BACK_OFF = SHAPE._replace(growth=1.0, first_growth=1.0, retry_jitter=0.2)
 DOUBLING = Shape(
-    growth=2.0,
+    retry_jitter=0.2,
     first_growth=2.0,
     longest_seconds=60.0,
+    longest_retry_seconds=float("inf"),
+    forgiven=0,
     recovery=1.0,
     recovery_seconds=float("inf"),
 )
@@ -35,8 +42,12 @@ SHAPES = {
     "doubles, to 900 s; comes back by 10 %": DOUBLING._replace(
         longest_seconds=900.0, recovery=0.1
     ),
+    "as chosen, but tried again as late as all": SHAPE._replace(
+        longest_retry_seconds=900.0, retry_jitter=0.2
+    ),
+    "as chosen, but back three times as fast": SHAPE._replace(recovery_seconds=3000.0),
     "as chosen, but the first time as always": SHAPE._replace(first_growth=2.0),
-    "as chosen, but triples": SHAPE._replace(growth=3.0),
+    "as chosen, but nothing is forgiven": SHAPE._replace(forgiven=0),
     "as chosen, but to 300 s": SHAPE._replace(longest_seconds=300.0),
     "**as chosen**": SHAPE,
 }
@@ -53,7 +64,8 @@ def always_busy(environments: int, shape: Shape = SHAPE) -> Scenario:
 
 def by_ttl(environments: int) -> Scenario:
     """The same without stamps."""
-    return replace(always_busy(environments), interval_seconds=None)
+    scenario = replace(always_busy(environments), interval_seconds=None)
+    return replace(scenario, ttl_seconds=TTL_SECONDS)
 
 
 def on_dynamodb(environments: int) -> Scenario:
@@ -74,6 +86,40 @@ def deployed(environments: int, shape: Shape = SHAPE) -> Scenario:
     )
 
 
+def calm(environments: int, interval_seconds: float) -> Scenario:
+    """They start within ten minutes; a secret is rotated five minutes later."""
+    return Scenario(
+        environments,
+        "steady",
+        interval_seconds=interval_seconds,
+        rotates_at=900.0,
+        seconds=3000.0,
+    )
+
+
+def at_once(environments: int, interval_seconds: float) -> Scenario:
+    """All of them start within ten seconds, and it is rotated ten minutes later."""
+    scenario = calm(environments, interval_seconds)
+    return replace(scenario, starting_seconds=10.0, rotates_at=600.0)
+
+
+def disturbed(environments: int, interval_seconds: float) -> Scenario:
+    """Two minutes before the rotation others make 1,000 calls within ten seconds."""
+    scenario = calm(environments, interval_seconds)
+    return replace(scenario, burst=(1000, scenario.rotates_at - 120.0))
+
+
+UNLUCKY = tuple(
+    (size, interval, name, make)
+    for size, interval in ((100, INTERVAL_SECONDS), (1_000, 60.0))
+    for name, make in (
+        ("nothing", calm),
+        ("all start at once", at_once),
+        ("a burst of others", disturbed),
+    )
+)
+
+
 def stormy(environments: int) -> Scenario:
     """500 secrets are rotated within ten seconds."""
     return replace(always_busy(environments), rotations=STORM)
@@ -81,7 +127,7 @@ def stormy(environments: int) -> Scenario:
 
 def patterned(environments: int, pattern: str) -> Scenario:
     """Other invocations."""
-    return Scenario(environments, pattern)
+    return Scenario(environments, pattern, seconds=7220.0)
 
 
 def checking(environments: int, interval_seconds: float) -> Scenario:
@@ -101,7 +147,8 @@ def scenarios() -> set[Scenario]:
         *(on_dynamodb(size) for size in SIZES),
         *(patterned(size, name) for size in LARGE for name in PATTERN_NAMES),
         *(make(size) for make in (deployed, stormy) for size in LARGE),
-        *(checking(size, each) for size in (100, *LARGE) for each in INTERVALS),
+        *(make(size, interval) for size, interval, _, make in UNLUCKY),
+        *(checking(size, each) for size, all_ in INTERVALS.items() for each in all_),
         *(make(10_000, each) for make in (always_busy, deployed) for each in _shapes()),
         *(always_busy(1_000, each) for each in _shapes()),
         *(

@@ -9,11 +9,11 @@ from benchmarks.scale.study import (
     INTERVALS,
     JITTERS,
     LARGE,
-    NO_BACK_OFF,
     PATTERN_NAMES,
     SHAPES,
     SIZES,
     STORM,
+    UNLUCKY,
     always_busy,
     by_ttl,
     checking,
@@ -23,17 +23,20 @@ from benchmarks.scale.study import (
     patterned,
     stormy,
 )
-from rotaware.pace import SHAPE
+from rotaware.clock import Instant
+from rotaware.pace import FOUND, SHAPE, THROTTLED, Pace
 
 if TYPE_CHECKING:
     from array import array
     from collections.abc import Mapping
 
     from benchmarks.scale.simulation import Result, Scenario
-    from rotaware.pace import Shape
 
 _WHOLE = 10.0
 """Larger figures are shown without decimals."""
+_FEW, _MANY = 3.0, 100.0
+_HOUR_SECONDS = 3600.0
+_BACK = (1, 2, 3, 4, 8)
 _COMMON = ["checks a second", "throttled", "others throttled", "others' calls lost"]
 _STALE = ["stale p50", "p99", "longest"]
 
@@ -54,12 +57,19 @@ def sizes(results: Mapping[Scenario, Result]) -> list[list[str]]:
 
 def patterns(results: Mapping[Scenario, Result]) -> list[list[str]]:
     """By the way in which environments are invoked."""
-    rows = [["environments", "invocations", *_COMMON, *_STALE, "longest wait"]]
+    head = ["without a look p99", "longest", "over an hour", "not one look"]
+    rows = [["environments", "invocations", *_COMMON, *_STALE, *head]]
     for size in LARGE:
         for name in PATTERN_NAMES:
             result = results[patterned(size, name)]
-            waited = f"{quantile(result.waits, 1.0):,.0f} s"
-            cells = [*_common(result), *_stale(result), waited]
+            oldest = result.oldest_seconds
+            cells = [
+                *_common(result),
+                *_stale(result),
+                *_seconds(oldest, 0.99, 1.0),
+                f"{sum(each > _HOUR_SECONDS for each in oldest):,}",
+                f"{result.never_looked:,}",
+            ]
             rows.append([f"{size:,}", name, *cells])
     return rows
 
@@ -82,8 +92,8 @@ def storm(results: Mapping[Scenario, Result]) -> list[list[str]]:
 def intervals(results: Mapping[Scenario, Result]) -> list[list[str]]:
     """By the interval that is set."""
     rows = [["environments", "interval", *_COMMON, *_STALE]]
-    for size in (100, *LARGE):
-        for seconds in INTERVALS:
+    for size, choices in INTERVALS.items():
+        for seconds in choices:
             result = results[checking(size, seconds)]
             name = _bold(f"{seconds:g} s", chosen=seconds == INTERVAL_SECONDS)
             rows.append([f"{size:,}", name, *_common(result), *_stale(result)])
@@ -100,25 +110,46 @@ def shapes(results: Mapping[Scenario, Result]) -> list[list[str]]:
             "p99",
             "10,000: others throttled",
             "their calls lost",
+            "longest without a look",
             "10,000 deployed: others throttled",
             "their calls lost",
-            "back from 60 s",
         ]
     ]
     for name, shape in SHAPES.items():
         few, many = (results[always_busy(size, shape)] for size in LARGE)
         start = results[deployed(10_000, shape)]
-        back = "at once" if shape is NO_BACK_OFF else f"{_minutes_back(shape):.0f} min"
         rows.append(
             [
                 name,
                 _common(few)[2],
                 *_stale(few)[:2],
                 *_common(many)[2:],
+                *_seconds(many.oldest_seconds, 1.0),
                 *_common(start)[2:],
-                back,
             ]
         )
+    return rows
+
+
+def unlucky(results: Mapping[Scenario, Result]) -> list[list[str]]:
+    """What one bad moment costs those who have room enough."""
+    head = ["checks throttled", "longest without a look"]
+    rows = [["environments", "interval", "what happens", *head, *_STALE]]
+    for size, interval, name, make in UNLUCKY:
+        result = results[make(size, interval)]
+        cells = [f"{sum(result.checks.throttled):,}"]
+        cells += [*_seconds(result.oldest_seconds, 1.0), *_stale(result)]
+        rows.append([f"{size:,}", f"{interval:g} s", name, *cells])
+    return rows
+
+
+def back(_: Mapping[Scenario, Result]) -> list[list[str]]:
+    """How long it takes from so many throttled checks to what was set."""
+    rows = [["interval", "environment", *(f"{count} throttled" for count in _BACK)]]
+    for interval in (INTERVAL_SECONDS, 60.0):
+        for name, first in (("new", []), ("that had got through", [FOUND])):
+            times = [_back_seconds(interval, count, first) for count in _BACK]
+            rows.append([f"{interval:g} s", name, *map(_time, times)])
     return rows
 
 
@@ -143,6 +174,8 @@ TABLES = {
     "storm": storm,
     "intervals": intervals,
     "shapes": shapes,
+    "unlucky": unlucky,
+    "back": back,
     "jitters": jitters,
 }
 
@@ -165,7 +198,11 @@ def _common(result: Result) -> list[str]:
 
 
 def _stale(result: Result) -> list[str]:
-    return [f"{quantile(result.stale_seconds, q):.0f} s" for q in (0.5, 0.99, 1.0)]
+    return _seconds(result.stale_seconds, 0.5, 0.99, 1.0)
+
+
+def _seconds(ordered: array[float], *shares: float) -> list[str]:
+    return [f"{quantile(ordered, share):,.0f} s" for share in shares]
 
 
 def _rate(rate: float) -> str:
@@ -183,10 +220,26 @@ def _bold(text: str, *, chosen: bool) -> str:
     return f"**{text}**" if chosen else text
 
 
-def _minutes_back(shape: Shape) -> float:
-    """How long it takes from an interval of a minute back to 5 s."""
-    seconds, elapsed = 60.0, 0.0
-    while seconds > INTERVAL_SECONDS:
+def _time(seconds: float) -> str:
+    minutes = seconds / 60.0
+    if minutes < _FEW:
+        return f"{seconds:.0f} s"
+    return f"{minutes:.0f} min" if minutes < _MANY else f"{minutes / 60.0:.1f} h"
+
+
+def _back_seconds(interval_seconds: float, throttled: int, first: list[str]) -> float:
+    """From the last throttled check on, without jitter, if all others get through."""
+    pace = Pace(interval_seconds, lambda: 0.0)
+    seconds, elapsed = 0.0, 0.0
+    for outcome in [*first, *[THROTTLED] * throttled]:
+        seconds = _land(pace, outcome)
+    while seconds > interval_seconds:
         elapsed += seconds
-        seconds = shape.shorter(seconds)
-    return elapsed / 60.0
+        seconds = _land(pace, FOUND)
+    return elapsed
+
+
+def _land(pace: Pace, outcome: str) -> float:
+    now = Instant(0.0, 0.0)
+    pace.land(pace.begin(now), now, outcome)
+    return pace.seconds_until_due(now)

@@ -7,16 +7,17 @@
 Rules:
 1. A stage (toolchain, openssl, python) is done once for each state of its inputs: the
    digest of the pins, the recipe and our own C files is part of its folder's name.
-2. A stage's folder appears when it is complete, by one rename. What an interrupted or
-   failed run leaves in `work` is thrown away by the next one.
+2. A stage's folder appears when it is complete, by one rename. A failed run clears
+   `work`; what a killed one leaves there is thrown away by the next one.
 3. One stage at a time: other builds wait, and then find it done.
+4. Once an interpreter is built, its stages from older inputs go.
 """
 
 from __future__ import annotations
 
 import argparse
-import fcntl
 import hashlib
+import importlib.util
 import json
 import os
 import platform
@@ -26,7 +27,6 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,17 +36,24 @@ from infra import artifacts
 from infra.interpreter import recipe
 from infra.interpreter.fetch import (
     PINS_FILE,
-    FetchError,
     digest,
     fetch,
     fetch_wheel,
     mirror,
 )
-from infra.interpreter.library import CONTENTS, PROGRAM, install, install_listed
+from infra.interpreter.library import (
+    COMPILE_ALL,
+    CONTENTS,
+    NOT_LIBRARY,
+    PROGRAM,
+    install,
+    install_listed,
+)
 from infra.interpreter.progress import Progress
+from infra.interpreter.sbom import RUNTIME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
 HERE = Path(__file__).parent
 PINS: dict[str, Any] = tomllib.loads((HERE / "pins.toml").read_text())
@@ -58,10 +65,12 @@ JOBS = os.cpu_count() or 1
 FORMAT = 2
 OWN_MODULE = "_hardening.c"
 _LOG_LINES = 12
+_LITTLE_BYTES = 1_000_000
+_DIGEST_DIGITS = 12
 _LOOK_SECONDS = 0.5
 
 
-class BuildError(Exception):
+class BuildError(artifacts.ArtifactError):
     """A step of the build that failed, and where to read more."""
 
 
@@ -79,6 +88,7 @@ class Build:
         self.downloads = downloads or self.root / "downloads"
         self._work = self.root / "work"
         self._zig = Path()
+        self._used: dict[str, Path] = {}
 
     def interpreter(self, name: str) -> Path:
         """Build an architecture's interpreter, where that is not done; its folder."""
@@ -87,10 +97,15 @@ class Build:
         native = self._python(self.machine)
         made = native if target == self.machine else self._python(target)
         self._link(BUILD_PYTHON, native / "full")
-        with artifacts.replacing(self.root / name) as fresh:
+        with artifacts.alone(self.root), artifacts.replacing(self.root / name) as fresh:
             shutil.copytree(made / "bin", fresh / "bin")
             shutil.copytree(made / "licenses", fresh / "licenses")
+            runtime = f"{RUNTIME}-{PINS['toolchain']['version']}"
+            _copy(
+                self._zig.parent / "LICENSE", fresh / "licenses" / runtime / "LICENSE"
+            )
             install_listed(native / "full", fresh)
+        self.remove_older()
         self._compare(name, made / PROGRAM)
         return self.root / name
 
@@ -106,6 +121,7 @@ class Build:
         sha256 = pins["sha256"][platform.machine()]
 
         def fill(fresh: Path) -> None:
+            _require_lzma()
             print("  downloading the compiler (100 MB)", flush=True)
             release = pins["package"], pins["version"]
             wheel = fetch_wheel(*release, sha256, self.downloads)
@@ -139,16 +155,19 @@ class Build:
     def _python(self, target: recipe.Target) -> Path:
         """An architecture's stage; this machine's own holds the whole Python, too."""
         native = target == self.machine
-        helper = None if native else self._python(self.machine) / "full" / PROGRAM
+        helper = None if native else self._python(self.machine) / "full"
         openssl = self._openssl(target)
 
         def fill(fresh: Path) -> None:
             source = self._source("python")
             shutil.copy(HERE / OWN_MODULE, source / "Modules")
+            (source / recipe.OPENSSL).symlink_to(openssl)
+            if helper:
+                (source / recipe.HELPER).symlink_to(helper)
             environ = self._environ(target) | recipe.python_environ()
             label = f"Python {PINS['python']['version']} for {target.name}"
             make = recipe.make_python(JOBS)
-            configure = recipe.configure_python(target, self.machine, openssl, helper)
+            configure = recipe.configure_python(target, self.machine)
             self.run(f"configuring {label}", [configure], source, environ)
             if native:
                 whole = [make, ["make", "-s", "pybuilddir.txt"]]
@@ -160,6 +179,7 @@ class Build:
             )
             label = f"linking {label}" if native else f"compiling {label}"
             self.run(label, [make], source, environ)
+            self.require_modules(source)
             _copy(source / "python", fresh / PROGRAM)
             for name, licence in (("Python", source), ("OpenSSL", openssl)):
                 text = licence / "LICENSE"
@@ -170,10 +190,12 @@ class Build:
             openssl.name,
             PINS["python"],
             sorted(recipe.SKIPPED_PATCHES["python"]),
-            recipe.configure_python(target, self.machine, Path(), None),
+            recipe.configure_python(target, self.machine),
             recipe.python_environ(),
             recipe.setup_local([], []),
             CONTENTS["compiled"],
+            NOT_LIBRARY,
+            COMPILE_ALL,
             (HERE / OWN_MODULE).read_text(),
         ]
         return self.stage(f"python-{target.name}", inputs, fill)
@@ -181,19 +203,46 @@ class Build:
     def stage(self, name: str, inputs: list[Any], fill: Callable[[Path], None]) -> Path:
         """The folder of a stage; made, if no run has made it from these inputs yet."""
         key = json.dumps([FORMAT, self.machine, name, *inputs])
-        inputs_digest = hashlib.sha256(key.encode()).hexdigest()[:12]
-        done = self.root / f"{name}-{inputs_digest}"
+        inputs_digest = hashlib.sha256(key.encode()).hexdigest()[:_DIGEST_DIGITS]
+        done = self._used[name] = self.root / f"{name}-{inputs_digest}"
         if done.exists():
             return done
-        with self._alone():
+        with artifacts.alone(self.root):
             if not done.exists():
                 self._clear()
                 fresh = self._work / "fresh"
                 fresh.mkdir(parents=True)
-                fill(fresh)
-                fresh.rename(done)
-                self._clear()
+                try:
+                    fill(fresh)
+                    fresh.rename(done)
+                finally:
+                    self._clear()
         return done
+
+    def remove_older(self) -> None:
+        """Remove what other inputs gave in the stages of this run, each by a rename."""
+        with artifacts.alone(self.root):
+            self._clear()
+            self._work.mkdir()
+            for name, used in self._used.items():
+                for folder in self.root.glob(f"{name}-{'?' * _DIGEST_DIGITS}"):
+                    if folder != used:
+                        folder.rename(self._work / folder.name)
+            self._clear()
+
+    def require_modules(self, source: Path) -> None:
+        """Refuse a Python without a listed module: configure skips what fails there.
+
+        Some programs are for another machine and do not run here, so this reads the
+        list that was compiled into them.
+        """
+        inside = (source / "Modules" / "config.c").read_text()
+        wanted = [*CONTENTS["compiled"], Path(OWN_MODULE).stem]
+        missing = [name for name in wanted if f'{{"{name}", PyInit_' not in inside]
+        if missing:
+            log = self.root / "config.log"
+            shutil.copy(source / "config.log", log)
+            raise BuildError(f"Python came without {', '.join(missing)}: see {log}")
 
     def _clear(self) -> None:
         if self._work.exists():
@@ -201,6 +250,7 @@ class Build:
 
     def _source(self, name: str) -> Path:
         """Debian's source, unpacked and patched."""
+        _require_lzma()
         pins = PINS[name]
         folders = [f"{mirror()}/{folder}" for folder in pins["folders"]]
         original, debian = (
@@ -259,11 +309,17 @@ class Build:
                     if progress is not None:
                         progress.show()
                 if running.returncode != 0:
-                    tail = "\n".join(log.read_text().splitlines()[-_LOG_LINES:])
                     what = label or shlex.join(command)
-                    raise BuildError(f"{what} failed:\n{tail}\n(all of it: {log})")
+                    raise BuildError(f"{what} failed:\n{self._why(log)}")
         if progress is not None:
             progress.done()
+
+    def _why(self, log: Path) -> str:
+        """A command's last words; on a full disk it may have had none."""
+        if shutil.disk_usage(self.root).free < _LITTLE_BYTES:
+            return f"no space left in {self.root}"
+        tail = log.read_text(errors="replace").splitlines()[-_LOG_LINES:]
+        return "\n".join([*tail, f"(all of it: {log})"])
 
     def _link(self, name: str, target: Path) -> None:
         """Let a name point to a stage's folder."""
@@ -271,17 +327,6 @@ class Build:
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(target.relative_to(self.root))
         fresh.replace(self.root / name)
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                print("  another build is under way: waiting for it", flush=True)
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
 
 
 def _still(running: subprocess.Popen[bytes]) -> bool:
@@ -310,6 +355,15 @@ def _optional(source: Path) -> list[str]:
     return [entry[0] for entry in entries]
 
 
+def _require_lzma() -> None:
+    """Debian packs sources so; some Pythons are compiled without what unpacks them."""
+    if importlib.util.find_spec("_lzma") is None:
+        raise BuildError(
+            f"{sys.executable} has no lzma module: remove .venv, and name another"
+            " Python: make PYTHON=/path/to/python3"
+        )
+
+
 def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(source, target)
@@ -321,10 +375,8 @@ def main() -> None:
     parser.add_argument("architecture", choices=sorted(recipe.TARGETS))
     parser.add_argument("--root", type=Path, default=ROOT)
     options = parser.parse_args()
-    try:
+    with artifacts.failing_in_one_line("rotaware's interpreter"):
         print(Build(options.root).interpreter(options.architecture))
-    except (FetchError, BuildError) as error:
-        sys.exit(f"rotaware's interpreter: {error}")
 
 
 if __name__ == "__main__":

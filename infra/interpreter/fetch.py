@@ -19,6 +19,7 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from infra.artifacts import ArtifactError
 from infra.interpreter.progress import Progress
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _NOT_FOUND = 404
 _RANGE_PAST_THE_END = 416
 
 
-class FetchError(Exception):
+class FetchError(ArtifactError):
     """A download that did not succeed, and what to do about it."""
 
 

@@ -53,7 +53,7 @@ def install(source: Path, target: Path) -> None:
     (target / PROGRAM).parent.mkdir()
     shutil.copy(source / "python", target / PROGRAM)
     command = [str(target / PROGRAM), "-s", "-S", "-c", COMPILE_ALL, str(library)]
-    subprocess.run(command, check=True, env={"PYTHONHASHSEED": "0"})
+    _run(command, "")
 
 
 def compile_files(
@@ -67,13 +67,14 @@ def compile_files(
         optimise: As python -O: 2 leaves out asserts and docstrings.
     """
     jobs = [(*map(str, job), optimise) for job in files]
+    _run([str(python), "-s", "-S", "-c", COMPILE_FILES], json.dumps(jobs))
+
+
+def _run(command: list[str], said: str) -> None:
     # Not -I: it would ignore the seed, which fixes the order of constant sets.
+    environ = {"PYTHONHASHSEED": "0"}
     subprocess.run(
-        [str(python), "-s", "-S", "-c", COMPILE_FILES],
-        input=json.dumps(jobs),
-        text=True,
-        check=True,
-        env={"PYTHONHASHSEED": "0"},
+        command, input=said, text=True, check=True, env=environ, capture_output=True
     )
 
 

@@ -5,19 +5,20 @@ Rules:
    2.17 or newer: zig compiles against that one, whatever this machine has.
 2. What the extension does not use is not compiled: it needs no security fix. So there
    is no zlib either, which nothing that the extension imports uses.
-3. No path, date or name of this machine gets into the result.
+3. No path, date or name of this machine gets into the result. Nor does configure see
+   one: it divides arguments where there is a space.
 """
 
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from typing import NamedTuple
 
 PREFIX = "/opt/rotaware"
 EPOCH = "315532800"
+# Links in Python's source folder.
+OPENSSL = "compiled-openssl"
+HELPER = "build-python"
 
 
 class Target(NamedTuple):
@@ -168,24 +169,23 @@ def python_environ() -> dict[str, str]:
     }
 
 
-def configure_python(
-    target: Target, machine: Target, openssl: Path, helper: Path | None
-) -> list[str]:
+def configure_python(target: Target, machine: Target) -> list[str]:
     """The command that configures Python, in its source folder.
+
+    There, ``OPENSSL`` is the compiled OpenSSL, and for another machine ``HELPER`` the
+    same Python for this one.
 
     Args:
         target: Where it will run.
         machine: Where it is compiled.
-        openssl: Where the compiled OpenSSL is.
-        helper: For another machine, the same Python for this one.
     """
     cross = (
         [
             f"--host={target.gnu}",
             f"--build={machine.gnu}",
-            f"--with-build-python={helper}",
+            f"--with-build-python=./{HELPER}/bin/python3.13",
         ]
-        if helper
+        if target != machine
         else []
     )
     return [
@@ -193,7 +193,7 @@ def configure_python(
         "-q",
         *cross,
         f"--prefix={PREFIX}",
-        f"--with-openssl={openssl}",
+        f"--with-openssl={OPENSSL}",
         "--disable-shared",
         "--disable-test-modules",
         "--with-computed-gotos",

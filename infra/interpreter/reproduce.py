@@ -1,5 +1,7 @@
 """Build an interpreter again, from nothing and in another place: is it the same?
 
+The place has a space in its name, which divides the arguments of some programs.
+
 Only the downloads are shared, whose hashes are pinned. It takes as long as a first
 build.
 """
@@ -7,26 +9,38 @@ build.
 from __future__ import annotations
 
 import argparse
+import platform
 import sys
 import tempfile
 from pathlib import Path
 
 from infra import artifacts
 from infra.interpreter import recipe
-from infra.interpreter.build import Build
+from infra.interpreter.build import MACHINES, Build
 from infra.interpreter.fetch import digest
 from infra.interpreter.library import PROGRAM
 
 
 def main() -> None:
-    """Compare the second build with the first one, file by file."""
+    """Compare the second build with the first one, as the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("architecture", choices=sorted(recipe.TARGETS))
+    parser.add_argument(
+        "architecture",
+        choices=sorted(recipe.TARGETS),
+        nargs="?",
+        default=MACHINES[platform.machine()],
+    )
     name = parser.parse_args().architecture
+    with artifacts.failing_in_one_line("make reproduce"):
+        compare(name)
+
+
+def compare(name: str) -> None:
+    """Build an architecture's interpreter twice."""
     first = Build()
     one = artifacts.content(first.interpreter(name))
     with tempfile.TemporaryDirectory(prefix="rotaware-elsewhere-") as folder:
-        second = Build(Path(folder, "another", "root"), first.downloads)
+        second = Build(Path(folder, "another root"), first.downloads)
         program = second.interpreter(name) / PROGRAM
         other = artifacts.content(program.parents[1])
         sha256 = digest(program)

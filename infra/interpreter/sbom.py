@@ -1,7 +1,8 @@
 """What a layer is made of, as CycloneDX 1.6: each component, and each of its files.
 
 The same layer gives the same bytes: there is no serial number, and no date. OpenSSL
-lies inside the interpreter's one file, so it has none of its own.
+and the compiler's runtime lie inside the interpreter's one file, so they have none of
+their own.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEBIAN_NAMES = {"python": "python3.13", "openssl": "openssl"}
+RUNTIME = "compiler-rt"
 # Where a component's files lie in the layer; all others are our own.
 PLACES = {
     "rotaware/bin/": "python",
@@ -53,11 +55,13 @@ def sbom(
     components = [_package(info) for info in sorted(vendored.glob("*.dist-info"))]
     if pins is not None:
         components += [_source(name, pins[name]) for name in DEBIAN_NAMES]
+        components.append(_runtime(pins["toolchain"]))
     for component in components:
         component["components"] = _files(files, component["name"])
     components += _files(files, own["name"])
     names = [each["bom-ref"] for each in components if each["type"] != "file"]
-    linked = [{"ref": "python", "dependsOn": ["openssl"]}] if pins is not None else []
+    inside = ["openssl", RUNTIME]
+    linked = [{"ref": "python", "dependsOn": inside}] if pins is not None else []
     return json.dumps(
         {
             "bomFormat": "CycloneDX",
@@ -106,6 +110,20 @@ def _source(name: str, pins: Mapping[str, Any]) -> dict[str, Any]:
             }
             for file, sha256 in pins["sha256"].items()
         ],
+    }
+
+
+def _runtime(pins: Mapping[str, Any]) -> dict[str, Any]:
+    """What the compiler links into every program."""
+    package, version = pins["package"], pins["version"]
+    return {
+        "type": "library",
+        "bom-ref": RUNTIME,
+        "name": RUNTIME,
+        "version": version,
+        "description": f"Arithmetic and memory functions, as {package} has them",
+        "licenses": [{"expression": pins["licence"]}],
+        "purl": f"pkg:pypi/{package}@{version}",
     }
 
 

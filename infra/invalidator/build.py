@@ -33,10 +33,12 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=artifacts.BUILD)
     output = parser.parse_args().output
     folder, archive = output / "invalidator", output / "invalidator.zip"
-    with artifacts.replacing(folder) as fresh:
-        assemble(fresh)
-    artifacts.pack(folder, archive)
-    artifacts.report(folder, archive)
+    with artifacts.failing_in_one_line("make invalidator"), artifacts.alone(output):
+        artifacts.zip_date()  # a wrong one is refused before anything is done
+        with artifacts.replacing(folder) as fresh:
+            assemble(fresh)
+        artifacts.pack(folder, archive)
+        artifacts.report(folder, archive)
 
 
 if __name__ == "__main__":

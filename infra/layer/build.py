@@ -19,13 +19,11 @@ import marshal
 import platform
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra import artifacts
-from infra.interpreter.build import BUILD_PYTHON, MACHINES, PINS, Build, BuildError
-from infra.interpreter.fetch import FetchError
+from infra.interpreter.build import BUILD_PYTHON, MACHINES, PINS, Build
 from infra.interpreter.library import LIBRARY as STANDARD_LIBRARY
 from infra.interpreter.library import PROGRAM, compile_files
 from infra.interpreter.sbom import sbom
@@ -35,7 +33,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 REQUIREMENTS = Path("requirements/extension.txt")
-DEPENDENCIES = ("cachetools", "yaml")
+CACHETOOLS_PARTS = ("__init__", "keys")
+"""The rest of it are decorators, which it imports when they are used."""
+YAML = Path("infra/layer/yaml/__init__.py")
+YAML_PARTS = ("error", "events", "parser", "scanner", "tokens")
+"""What of PyYAML the extension imports; importing the whole takes 15 ms."""
 LIBRARY = Path("shared/rotaware")
 LOADER = Path("infra/layer/one_file.py")
 START = """
@@ -43,15 +45,18 @@ import sys
 sys.path[:] = sys.argv[1:]
 import extension.application, extension.endpoint, extension.http_server
 import extension.workers, rotaware.tls, rotaware.tokens
+import extension.config_file
 for name, module in sys.modules.items():
     place = getattr(module, "__file__", None) or ""
     if place.startswith(sys.argv[1]):
         print(name, place)
 """
-"""Tells the files from which every start imports."""
+"""Tells the files from which a start imports, one with a config file too."""
 PYC_HEADER_BYTES = 16
 MARSHAL_VERSION = 2
 """Later ones write the same values differently, by how often they are referred to."""
+# Linux passes one argument. UTF-8, because a function's LC_ALL may ask for an encoding
+# that this interpreter does not have.
 LAUNCHER = """\
 #!{python}
 import sys
@@ -65,8 +70,9 @@ def assemble(layer: Path, build: Build, architecture: str) -> None:
     """Lay out the layer with its interpreter in an empty folder."""
     private = layer / "rotaware"
     shutil.copytree(build.root / architecture, private)
-    packages = [Path("extension"), LIBRARY, *_dependencies()]
+    packages = [Path("extension"), LIBRARY]
     modules = [path for package in packages for path in sorted(package.glob("*.py"))]
+    modules += _dependencies()
     compiler = build.root / BUILD_PYTHON / PROGRAM
     compile_files(
         compiler,
@@ -89,7 +95,7 @@ def assemble(layer: Path, build: Build, architecture: str) -> None:
         optimise=0,
     )
     search = 'sys.path.insert(0, "/opt/rotaware")'
-    _finish(layer, f"/opt/rotaware/{PROGRAM} -IS", search)
+    _finish(layer, f"/opt/rotaware/{PROGRAM} -ISXutf8", search)
 
 
 def _one_file(compiler: Path, private: Path) -> bytes:
@@ -119,21 +125,23 @@ def assemble_without_interpreter(layer: Path) -> None:
     so ``rotaware`` lies in it once, for the extension and for the function.
     """
     private = layer / "rotaware"
-    for package in (Path("extension"), *_dependencies()):
-        for path in sorted(package.glob("*.py")):
-            target = private / package.name / path.name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(strip(path.read_text()))
+    for path in (*sorted(Path("extension").glob("*.py")), *_dependencies()):
+        target = private / path.parent.name / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(strip(path.read_text()))
     artifacts.copy_package(LIBRARY, layer / "python" / LIBRARY.name)
     # Of /opt/python we want our own package only: what else lies there comes last.
     search = 'sys.path[:] = ["/opt/rotaware", *sys.path, "/opt/python"]'
     # It cannot keep bytecode in /opt, so it need not try.
-    _finish(layer, "/var/lang/bin/python3 -IBS", search)
+    _finish(layer, "/var/lang/bin/python3 -IBSXutf8", search)
 
 
 def _dependencies() -> list[Path]:
+    """The files that are needed of other packages."""
     vendored = artifacts.vendor(REQUIREMENTS)
-    return [vendored / name for name in DEPENDENCIES]
+    parts = [vendored / "yaml" / f"{name}.py" for name in YAML_PARTS]
+    parts += [vendored / "cachetools" / f"{name}.py" for name in CACHETOOLS_PARTS]
+    return [YAML, *parts]
 
 
 def _compiled(source: Path, root: Path, name: str) -> tuple[Path, Path, str]:
@@ -167,12 +175,14 @@ def publish(
         pins: What its interpreter is made of, if it has one.
     """
     layer, archive = output / name, output / f"{name}.zip"
-    with artifacts.replacing(layer) as fresh:
-        fill(fresh)
-    artifacts.pack(layer, archive)
-    text = sbom(layer, archive, artifacts.vendor(REQUIREMENTS), pins)
-    artifacts.write(output / f"{name}.cdx.json", text)
-    artifacts.report(layer, archive)
+    vendored = artifacts.vendor(REQUIREMENTS)
+    with artifacts.alone(output):
+        with artifacts.replacing(layer) as fresh:
+            fill(fresh)
+        artifacts.pack(layer, archive)
+        text = sbom(layer, archive, vendored, pins)
+        artifacts.write(output / f"{name}.cdx.json", text)
+        artifacts.report(layer, archive)
 
 
 def main() -> None:
@@ -183,19 +193,18 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=artifacts.BUILD)
     options = parser.parse_args()
     build = Build()
-    try:
-        build.interpreter(options.arch)
-    except (FetchError, BuildError) as error:
-        sys.exit(f"make layer: {error}")
     name = "layer" if options.arch == own else f"layer-{options.arch}"
-    publish(
-        options.output,
-        name,
-        lambda layer: assemble(layer, build, options.arch),
-        PINS,
-    )
-    if options.arch == own:
-        publish(options.output, "layer-python", assemble_without_interpreter)
+    with artifacts.failing_in_one_line("make layer"):
+        artifacts.zip_date()  # a wrong one is refused before anything is done
+        build.interpreter(options.arch)
+        publish(
+            options.output,
+            name,
+            lambda layer: assemble(layer, build, options.arch),
+            PINS,
+        )
+        if options.arch == own:
+            publish(options.output, "layer-python", assemble_without_interpreter)
 
 
 if __name__ == "__main__":

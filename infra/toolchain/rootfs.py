@@ -18,12 +18,12 @@ import fcntl
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infra.interpreter.fetch import FetchError, digest, fetch, mirror
+from infra.artifacts import ArtifactError, failing_in_one_line
+from infra.interpreter.fetch import digest, fetch, mirror
 from infra.interpreter.progress import Progress
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 PLACES = ("dev", "opt", "proc", "tmp", "var")
 
 
-class RootError(Exception):
+class RootError(ArtifactError):
     """Why a root cannot be made."""
 
 
@@ -132,7 +132,5 @@ def _run_showing(command: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with failing_in_one_line(str(ROOTS)):
         main()
-    except (RootError, FetchError, OSError, subprocess.CalledProcessError) as error:
-        sys.exit(f"{ROOTS}: {error}")

@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -72,16 +71,15 @@ def main() -> None:
         return
     target = RUNTIMES / "go"
     wheels = artifacts.vendor(REQUIREMENTS)
-    link_node(wheels)
-    with artifacts.replacing(target) as fresh:
-        compile_function(wheels, fresh)
-    (RUNTIMES / MARKER).write_text(state())
+    with artifacts.alone(RUNTIMES):
+        link_node(wheels)
+        with artifacts.replacing(target) as fresh:
+            compile_function(wheels, fresh)
+        (RUNTIMES / MARKER).write_text(state())
     size = (target / "bootstrap").stat().st_size
     print(f"{RUNTIMES}: Node.js, and a Go function of {size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":
-    try:
+    with artifacts.failing_in_one_line(str(RUNTIMES)):
         main()
-    except (OSError, subprocess.CalledProcessError) as error:
-        sys.exit(f"{RUNTIMES}: {error}")

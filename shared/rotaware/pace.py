@@ -10,8 +10,13 @@ Rule 3. A throttled check says that all who share the quota want more than there
         the interval grows fast, up to a quarter of an hour, and comes back slowly, but
         the faster the longer it is: thus many environments come to have about the same.
         ``benchmarks/scale`` chose the figures.
-Rule 4. A check that fails otherwise doubles the interval, up to a minute.
-Rule 5. Jitter only ever shortens an interval, so that environments drift apart.
+Rule 4. However long the interval has grown, a throttled check is made again within five
+        minutes, so that nobody goes without for long.
+Rule 5. Being throttled once or twice may be chance: it is forgiven within minutes, but
+        not again before a while without.
+Rule 6. A check that fails otherwise doubles the interval, up to a minute.
+Rule 7. Jitter only ever shortens an interval, so that environments drift apart; most of
+        all those that were throttled together.
 """
 
 from __future__ import annotations
@@ -44,8 +49,17 @@ class Shape(NamedTuple):
         growth: By what a throttled check multiplies it.
         first_growth: By what it does as long as no check ever got through: then many
             environments start at once, and the first of them have taken all there is.
+        first_longest_seconds: What that takes it to at most, by the first such check,
+            by the second, and so on; a growth by ``growth`` is always allowed.
         longest_seconds: What it grows to.
-        recovery: By which share of what is left a successful check shortens it.
+        longest_retry_seconds: How soon a throttled check is made again at the latest.
+        retry_jitter: By which share of it the time until then is shortened at most.
+        forgiven: How many throttled checks are.
+        forgiving: By which share a successful check then shortens the interval.
+        calm_checks: After how many successful ones at the interval that was set, all in
+            a row, the throttled ones before them count no more.
+        recovery: By which share of what is left a successful check shortens the
+            interval when more are not forgiven.
         recovery_seconds: An interval as long as this is halved by it, and a shorter one
             shortened by less.
     """
@@ -53,17 +67,31 @@ class Shape(NamedTuple):
     jitter: float = 0.2
     growth: float = 2.0
     first_growth: float = 9.0
+    first_longest_seconds: tuple[float, ...] = (45.0, 300.0)
     longest_seconds: float = 900.0
+    longest_retry_seconds: float = 300.0
+    retry_jitter: float = 0.5
+    forgiven: int = 2
+    forgiving: float = 0.25
+    calm_checks: int = 60
     recovery: float = 0.01
-    recovery_seconds: float = 3000.0
+    recovery_seconds: float = 10_000.0
 
-    def longer(self, seconds: float, *, first: bool) -> float:
+    def longer(self, seconds: float) -> float:
         """What an interval grows to by a throttled check."""
-        growth = self.first_growth if first else self.growth
-        return min(self.longest_seconds, seconds * growth)
+        return min(self.longest_seconds, seconds * self.growth)
 
-    def shorter(self, seconds: float) -> float:
-        """What it comes back to by a successful one."""
+    def first_longer(self, seconds: float, throttled: int) -> float:
+        """What it grows to if so many were throttled, and none got through."""
+        longest = [*self.first_longest_seconds, self.longest_seconds]
+        longest_seconds = longest[min(throttled, len(longest)) - 1]
+        first = min(longest_seconds, seconds * self.first_growth)
+        return max(self.longer(seconds), first)
+
+    def shorter(self, seconds: float, throttled: int) -> float:
+        """What it comes back to by a successful one, after so many throttled ones."""
+        if throttled <= self.forgiven:
+            return seconds * (1.0 - self.forgiving)
         return seconds / (1.0 + self.recovery + seconds / self.recovery_seconds)
 
 
@@ -86,6 +114,7 @@ class Pace:
         "_back_off_seconds",
         "_began_at",
         "_begun_before_invocation",
+        "_calm_checks",
         "_current_interval_seconds",
         "_finished",
         "_got_through",
@@ -93,6 +122,7 @@ class Pace:
         "_last_began",
         "_random",
         "_shape",
+        "_throttled",
         "_was_throttled",
         "begun",
     )
@@ -112,7 +142,10 @@ class Pace:
         self._last_began: Instant | None = None
         self._got_through = False
         self._back_off_seconds = 0.0
+        # Whether it was is forgotten when the interval is back; how often, much later.
         self._was_throttled = False
+        self._throttled = 0
+        self._calm_checks = 0
         self._current_interval_seconds = self._jittered(interval_seconds)
         self.begun = 0
 
@@ -174,14 +207,26 @@ class Pace:
         else:
             self._back_off_seconds = self._after_failure()
         self._got_through |= outcome != THROTTLED
-        self._current_interval_seconds = self._jittered(
-            self._back_off_seconds or self._interval_seconds
-        )
+        if outcome == THROTTLED:
+            self._current_interval_seconds = self._until_retry_seconds()
+        else:
+            seconds = self._back_off_seconds or self._interval_seconds
+            self._current_interval_seconds = self._jittered(seconds)
+
+    def _until_retry_seconds(self) -> float:
+        soon = min(self._back_off_seconds, self._shape.longest_retry_seconds)
+        seconds = max(self._interval_seconds, soon)
+        return seconds * (1.0 - self._shape.retry_jitter * self._random())
 
     def _after_throttling(self) -> float:
         self._was_throttled = True
+        self._throttled += 1
+        self._calm_checks = 0
         current = self._back_off_seconds or self._interval_seconds
-        longer = self._shape.longer(current, first=not self._got_through)
+        if self._got_through:
+            longer = self._shape.longer(current)
+        else:
+            longer = self._shape.first_longer(current, self._throttled)
         return max(_FIRST_BACK_OFF_SECONDS, current, longer)
 
     def _after_failure(self) -> float:
@@ -193,18 +238,21 @@ class Pace:
         return max(
             _FAILED_LONGEST_SECONDS,
             self._interval_seconds,
-            self._shape.shorter(current),
+            self._shape.shorter(current, self._throttled),
         )
 
     def _after_success(self) -> float:
         current = self._back_off_seconds
         if self._was_throttled:
-            shorter = self._shape.shorter(current)
+            shorter = self._shape.shorter(current, self._throttled)
         else:
             shorter = current / _FAILED_GROWTH
         if shorter > self._interval_seconds and shorter >= _FIRST_BACK_OFF_SECONDS:
             return shorter
         self._was_throttled = False
+        self._calm_checks += 1
+        if self._calm_checks >= self._shape.calm_checks:
+            self._throttled = 0
         return 0.0
 
     def _is_checked_in_invocation(self) -> bool:

@@ -155,7 +155,8 @@ VARIABLES = (
         "check_interval_seconds",
         "5",
         "seconds between two looks at the sheet, shortened by up to a fifth at random;"
-        " 0: one in each invocation",
+        " 0: one in each invocation; while AWS throttles or fails them: longer, and at"
+        " least 1",
         parsers.seconds(0),
     ),
     Variable(

@@ -149,7 +149,8 @@ def test_the_sbom_names_each_component() -> None:
     parts = {part["name"]: part for part in sbom["components"] if "version" in part}
     pinned = (ROOT / "requirements" / "extension.txt").read_text()
 
-    assert set(parts) == {"cachetools", "PyYAML", "python", "openssl"}
+    assert set(parts) == {"cachetools", "PyYAML", "python", "openssl", "compiler-rt"}
+    assert parts["compiler-rt"]["version"] == PINS["toolchain"]["version"]
     for name in ("cachetools", "PyYAML"):
         assert f"{name.lower()}=={parts[name]['version']} " in pinned
     for name in ("python", "openssl"):
@@ -169,7 +170,7 @@ def test_licences_come_along() -> None:
     folders = (LAYER / "rotaware" / "licenses").iterdir()
     named = {folder.name.rpartition("-")[0].lower() for folder in folders}
 
-    assert named == {"cachetools", "pyyaml", "python", "openssl"}
+    assert named == {"cachetools", "pyyaml", "python", "openssl", "compiler-rt"}
 
 
 def test_library_is_the_source() -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Start = Callable[..., World]
 
 PATIENCE_SECONDS = 10.0
-TELLS_IMPORTS = (f"/opt/rotaware/{PROGRAM}", "-IS", "-X", "importtime")
+TELLS_IMPORTS = (f"/opt/rotaware/{PROGRAM}", "-ISXutf8", "-X", "importtime")
 TELL_INSIDE = """\
 import sys, _imp
 print(*sys.builtin_module_names, *_imp._frozen_module_names())

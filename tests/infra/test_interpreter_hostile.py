@@ -5,16 +5,21 @@ The built layer is started as Lambda does, and reads a secret over TLS.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
 
 import pytest
 
 from tests.support.fault_rig import World
 from tests.support.hostile_aws import STRANGER
-from tests.support.hostile_environment import ENVIRONMENTS
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.support.hostile_environment import (
+    ENVIRONMENTS,
+    LATIN_1,
+    MAPPED,
+    make_locale,
+    moved,
+    set_traps,
+)
 
 # Where this is obeyed, no handshake succeeds.
 OPENSSL_CONF = """\
@@ -41,7 +46,23 @@ def assert_it_works(world: World) -> None:
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_variables_change_nothing(tmp_path: Path, name: str) -> None:
     """What misleads other Pythons, loaders and OpenSSLs misleads nobody here."""
-    with World(tmp_path, environ=ENVIRONMENTS[name]) as world:
+    function = tmp_path / "function"
+    function.mkdir()
+    set_traps(function, Path("/"))
+    with World(tmp_path, environ=moved(ENVIRONMENTS[name], function)) as world:
+        assert_it_works(world)
+        if os.geteuid() == 0:  # nobody else may look
+            maps = Path(f"/proc/{world.child.pid}/maps").read_text()
+
+            assert MAPPED.get(name, "/libc") in maps
+
+
+def test_another_encoding_changes_nothing(tmp_path: Path) -> None:
+    """A locale that exists does not make the interpreter look for its encoding."""
+    locales = tmp_path / "locales"
+    make_locale(locales)
+    environ = {"LC_ALL": LATIN_1, "LOCPATH": str(locales)}
+    with World(tmp_path, environ=environ) as world:
         assert_it_works(world)
 
 

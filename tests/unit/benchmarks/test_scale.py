@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PAGE = Path(__file__).parents[3] / "docs" / "scale.md"
 SMALL = Scenario(3, "busy", rotates_at=400.0, seconds=700.0, starting_seconds=60.0)
 CROWD = replace(SMALL, environments=2_000, pattern="steady", rotates_at=900.0)
-CROWD = replace(CROWD, seconds=1300.0)
+CROWD = replace(CROWD, seconds=2700.0)
 # No call of an invalidator is throttled where nobody else uses the quota.
 STAMPED_SECONDS = EVENT_SECONDS + WINDOW_SECONDS + 0.5
 
@@ -134,6 +134,14 @@ class TestArrivals:
         first = arrivals.after(0.0)
 
         assert first < 2.0
+        assert 60.0 < arrivals.after(first) < 62.0
+        assert pytest.approx(first) == arrivals.before(arrivals.after(first))
+
+    def test_or_always_in_the_same_order(self) -> None:
+        """Where each keeps its place after :00."""
+        arrivals = arrivals_of("cron, in order")
+        first = arrivals.after(0.0)
+
         assert pytest.approx(first + 60.0) == arrivals.after(first)
         assert pytest.approx(first) == arrivals.before(first + 60.0)
 
@@ -208,9 +216,46 @@ class TestGoodNeighbour:
 
         assert crowd.attempts.share(*measured) < 0.1
         assert crowd.calls.share(*measured) < 0.01
-        assert 2_000 == len(crowd.stale_seconds)
-        assert 0 == crowd.never_fresh
         assert crowd.checks.rate(*measured) < 40.0
+        assert crowd.scenario.ttl_seconds > crowd.scenario.seconds
+        assert 2_000 == len(crowd.stale_seconds) == len(crowd.oldest_seconds)
+        assert 0 == crowd.never_fresh == crowd.never_looked
+        assert max(crowd.stale_seconds) <= max(crowd.oldest_seconds) < 1500.0
+
+    def test_retrying_late_would_starve_some(self, crowd: Result) -> None:
+        """It is the early retry that keeps the longest wait short."""
+        late = study.SHAPES["as chosen, but tried again as late as all"]
+        result = simulate(replace(CROWD, shape=late))
+
+        assert max(result.oldest_seconds) > 1.3 * max(crowd.oldest_seconds)
+
+    def test_who_waits_in_the_end_has_waited(self) -> None:
+        """A check that is never granted counts, and for as long as it was wanted."""
+        closed = PARAMETER_STORE._replace(reads=0.5)
+        result = simulate(replace(SMALL, limits=closed))
+
+        assert 3 == result.never_looked == len(result.oldest_seconds)
+        assert 600.0 < min(result.oldest_seconds) <= max(result.oldest_seconds) < 700.0
+
+    def test_who_is_never_throttled_waits_for_an_interval(self) -> None:
+        """No look becomes older than that, and frozen time is no waiting."""
+        for pattern in ("busy", "idle"):
+            result = simulate(replace(SMALL, pattern=pattern, others=0))
+
+            assert 0 < max(result.oldest_seconds) < 5.0
+
+    @pytest.mark.parametrize("name", ["all start at once", "a burst of others"])
+    def test_one_bad_moment_costs_minutes(self, name: str) -> None:
+        """Who has room enough is soon as fresh as ever."""
+        throttled = 0
+        for size, interval, unlucky, make in study.UNLUCKY:
+            if unlucky == name:
+                scenario = make(size, interval)
+                result = simulate(replace(scenario, seconds=scenario.rotates_at + 300))
+
+                assert max(result.stale_seconds) < 2 * interval + STAMPED_SECONDS
+                throttled += sum(result.checks.throttled)
+        assert throttled > 0
 
     def test_without_care_all_would(self) -> None:
         """The quota does bite, so that it is the pace that spares the others."""

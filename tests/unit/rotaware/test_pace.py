@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rotaware.clock import Instant
@@ -110,7 +110,15 @@ class TestInterval:
         environment = Environment(random=lambda: next(randoms))
 
         assert [4.5, 4.75] == environment.intervals(FOUND, 2)
-        assert 8.0 == environment.check(THROTTLED)
+        assert 5.0 == environment.check(THROTTLED)
+
+    @given(st.floats(0.0, 1.0, exclude_max=True))
+    def test_who_was_throttled_is_spread_most(self, random: float) -> None:
+        """Many were, at the same moment: they try again at any time of the half."""
+        environment = Environment(random=lambda: random)
+        environment.check()
+
+        assert pytest.approx(10.0 * (1 - 0.5 * random)) == environment.check(THROTTLED)
 
 
 class TestInvocations:
@@ -193,15 +201,16 @@ class TestThrottled:
     @pytest.mark.parametrize(
         ("interval_seconds", "expected"),
         [
-            (0.0, [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 900.0]),
+            (0.0, [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 300.0, 300.0]),
             (0.1, [1.0, 2.0]),
-            (5.0, [10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 640.0, 900.0, 900.0]),
-            (300.0, [600.0, 900.0]),
+            (5.0, [10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0]),
+            (200.0, [300.0, 300.0]),
+            (400.0, [400.0, 400.0]),
             (3600.0, [3600.0, 3600.0]),
         ],
     )
     def test_it_doubles(self, interval_seconds: float, expected: list[float]) -> None:
-        """Up to a quarter of an hour; but it is never shorter than it was set."""
+        """Tried again within five minutes; but never sooner than it was set."""
         environment = after(interval_seconds, [FOUND])
 
         assert expected == environment.intervals(THROTTLED, len(expected))
@@ -209,10 +218,12 @@ class TestThrottled:
     @pytest.mark.parametrize(
         ("interval_seconds", "expected"),
         [
-            (0.0, [1.0, 9.0, 81.0, 729.0, 900.0]),
+            (0.0, [1.0, 9.0, 81.0, 300.0]),
             (0.1, [1.0, 9.0]),
-            (5.0, [45.0, 405.0, 900.0, 900.0]),
-            (300.0, [900.0]),
+            (4.0, [36.0, 300.0]),
+            (5.0, [45.0, 300.0, 300.0]),
+            (30.0, [60.0, 300.0]),
+            (60.0, [120.0, 300.0]),
         ],
     )
     def test_who_never_got_through_waits_longer(
@@ -230,26 +241,95 @@ class TestThrottled:
         assert 20.0 == environment.check(THROTTLED)
 
     @pytest.mark.parametrize(
-        ("throttled", "minutes"), [(1, 7), (2, 18), (4, 58), (8, 173)]
+        ("throttled", "grown_seconds"),
+        [(1, 10.0), (2, 20.0), (6, 320.0), (7, 640.0), (8, 900.0), (20, 900.0)],
     )
-    def test_it_comes_back(self, throttled: int, minutes: int) -> None:
-        """To what was set, in minutes or in hours: as long as it takes to be sure."""
+    def test_behind_the_retries_it_goes_on_growing(
+        self, throttled: int, grown_seconds: float
+    ) -> None:
+        """To a quarter of an hour: that is what who gets through at last goes by."""
         environment = after(5.0, [FOUND, *[THROTTLED] * throttled])
+        expected = SHAPE.shorter(grown_seconds, throttled)
+
+        assert pytest.approx(expected) == environment.check()
+
+    @pytest.mark.parametrize(
+        ("throttled", "grown_seconds"), [(1, 45.0), (2, 300.0), (3, 900.0), (4, 900.0)]
+    )
+    def test_a_new_one_gets_there_in_three_steps(
+        self, throttled: int, grown_seconds: float
+    ) -> None:
+        """But the first two keep it within what is soon made good."""
+        environment = after(5.0, [THROTTLED] * throttled)
+        expected = SHAPE.shorter(grown_seconds, throttled)
+
+        assert pytest.approx(expected) == environment.check()
+
+    @pytest.mark.parametrize(
+        ("interval_seconds", "outcomes", "seconds"),
+        [
+            (5.0, [FOUND, THROTTLED], 23),
+            (5.0, [FOUND, THROTTLED, THROTTLED], 61),
+            (5.0, [THROTTLED], 162),
+            (5.0, [THROTTLED, THROTTLED], 1184),
+            (60.0, [FOUND, THROTTLED], 278),
+            (60.0, [THROTTLED], 278),
+            (60.0, [THROTTLED, THROTTLED], 986),
+            (5.0, [FOUND, *[THROTTLED] * 3], 2913),
+        ],
+    )
+    def test_it_comes_back(
+        self, interval_seconds: float, outcomes: list[str], seconds: int
+    ) -> None:
+        """In minutes from one or two; from more in hours, as long as it takes."""
+        environment = after(interval_seconds, outcomes)
         elapsed = interval = environment.pace.seconds_until_due(environment.now)
-        while interval > 5.0:
+        while interval > interval_seconds:
             interval = environment.check()
             elapsed += interval
 
-        assert (5.0, minutes) == (interval, round(elapsed / 60.0))
+        assert (interval_seconds, seconds) == (interval, round(elapsed - interval))
+
+    @pytest.mark.parametrize(("calm", "forgiven"), [(59, False), (60, True)])
+    def test_not_more_than_two_are_forgiven(self, calm: int, *, forgiven: bool) -> None:
+        """Until there were sixty successes in a row at what was set."""
+        environment = after(5.0, [FOUND, THROTTLED, THROTTLED])
+        while environment.check() > 5.0:
+            pass
+        environment.intervals(FOUND, calm - 1)
+        environment.check(THROTTLED)
+
+        assert (7.5 if forgiven else pytest.approx(9.89, abs=0.01)) == (
+            environment.check()
+        )
+
+    def test_a_throttled_check_ends_the_calm(self) -> None:
+        """The sixty begin anew."""
+        environment = after(5.0, [FOUND, THROTTLED, THROTTLED])
+        for _ in range(2):
+            while environment.check() > 5.0:
+                pass
+            environment.intervals(FOUND, 40)
+            environment.check(THROTTLED)
+
+        assert 9.8 < environment.check() < 9.9
+
+    def test_nothing_is_forgiven_while_it_is_longer_than_set(self) -> None:
+        """However many checks got through on the way back."""
+        environment = after(5.0, [FOUND, *[THROTTLED] * 8])
+        intervals = environment.intervals(FOUND, 120)
+
+        assert 5.0 < intervals[-1] < 0.99 * intervals[-2]
+        assert intervals[-1] > 0.97 * intervals[-2]
 
     @given(st.floats(5.1, 900.0))
     def test_the_longer_it_is_the_faster_it_comes_back(self, seconds: float) -> None:
         """So that environments under one quota come to have about the same."""
-        shares = [1 - SHAPE.shorter(each) / each for each in (5.0, seconds, 900.0)]
+        shares = [1 - SHAPE.shorter(each, 3) / each for each in (5.0, seconds, 900.0)]
 
         assert sorted(shares) == shares
         assert 0.01 < shares[0] < 0.012
-        assert shares[-1] < 0.25
+        assert shares[-1] < 0.1
 
     def test_with_interval_0_it_comes_back_to_each_invocation(self) -> None:
         """An interval of less than a second is none."""
@@ -304,21 +384,21 @@ class TestFailed:
     def test_it_comes_back_to_a_minute_from_further(self) -> None:
         """Whoever is answered at all is not throttled any more."""
         environment = after(5.0, [THROTTLED] * 5)
-        intervals = environment.intervals(FAILED, 40)
+        intervals = environment.intervals(FAILED, 100)
 
         assert sorted(intervals, reverse=True) == intervals
-        assert 600.0 < intervals[0] < 900.0
+        assert 800.0 < intervals[0] < 900.0
         assert 60.0 == intervals[-1]
 
     def test_throttling_is_remembered_until_it_is_over(self) -> None:
         """A failure in between makes nobody come back faster than throttling lets."""
-        environment = after(5.0, [FOUND, THROTTLED, FAILED])
-        assert 20.0 == environment.pace.seconds_until_due(environment.now)
+        environment = after(5.0, [FOUND, *[THROTTLED] * 3, FAILED])
+        assert 60.0 == environment.pace.seconds_until_due(environment.now)
         slow = environment.check()
-        environment.intervals(FOUND, 150)
+        environment.intervals(FOUND, 250)
         environment.check(FAILED)
 
-        assert 19.0 < slow < 20.0
+        assert 58.0 < slow < 60.0
         assert 5.0 == environment.check()
 
 
@@ -336,13 +416,14 @@ def test_no_interval_is_shorter_than_set_nor_endless(
         assert due >= interval_seconds
 
 
+@settings(max_examples=40)
 @given(INTERVALS, st.lists(OUTCOMES, max_size=30))
 def test_after_enough_successes_all_is_as_set(
     interval_seconds: float, outcomes: list[str]
 ) -> None:
     """Nothing that has been leaves a trace for ever."""
     environment = after(interval_seconds, outcomes)
-    environment.intervals(FOUND, 400)
+    environment.intervals(FOUND, 520)
     environment.pace.invocation_ended()
 
     assert interval_seconds == environment.check()
