@@ -13,7 +13,7 @@ import cachetools
 from rotaware.clock import Instant, age_seconds
 from rotaware.lean import TYPE_CHECKING, NamedTuple
 from rotaware.secret import Fetched
-from rotaware.sheet import outdates, version_digest
+from rotaware.sheet import outdates, version_digest, younger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -99,7 +99,7 @@ class Entry(NamedTuple):
         return doubted or outdates(stamp, self.remembered, version)
 
     def weighed(self, stamps: Mapping[str, Stamp], held: Entry | None) -> Entry:
-        """Itself; good for a moment only, if it contradicts its subject's stamp.
+        """Itself; good for a moment only, if it contradicts its subject's last stamp.
 
         Args:
             stamps: What the sheet says; it does not outdate the entry.
@@ -108,8 +108,12 @@ class Entry(NamedTuple):
         fetched = self.outcome
         if not isinstance(fetched, Fetched) or not fetched.current:
             return self
-        stamp = stamps.get(fetched.subject or "")
-        if stamp is None or stamp.version == version_digest(fetched.version):
+        # What was remembered may have been overwritten unread, until that is repaired.
+        stamp = stamps.get(fetched.subject or "", self.remembered)
+        if stamp is None:
+            return self
+        stamp = younger(stamp, self.remembered)
+        if stamp.version == version_digest(fetched.version):
             return self
         before = held.mismatches if held and held.remembered == stamp else 0
         if before == len(PROVISIONAL_SECONDS):

@@ -163,10 +163,15 @@ def merge(sheets: Iterable[Sheet]) -> dict[str, Stamp]:
     stamps: dict[str, Stamp] = {}
     for sheet in sheets:
         for subject, stamp in sheet.stamps.items():
-            known = stamps.get(subject)
-            if known is None or _age_order(stamp) > _age_order(known):
-                stamps[subject] = stamp
+            stamps[subject] = younger(stamp, stamps.get(subject))
     return stamps
+
+
+def younger(stamp: Stamp, other: Stamp | None) -> Stamp:
+    """Of two stamps for one subject, the changed one."""
+    if other is None or _age_order(stamp) > _age_order(other):
+        return stamp
+    return other
 
 
 def derive(  # noqa: PLR0913  each is a fact that only the caller has

@@ -169,6 +169,10 @@ def _writes_anyway(real: Any) -> Any:
     return derive
 
 
+def _no_back_off(_: Any) -> Any:
+    return lambda _: 0.0
+
+
 def _evicts_all(_: Any) -> Any:
     return lambda *_: "stamped"
 
@@ -223,6 +227,8 @@ PLANTED = (
     ),
     Mutant("checks side by side", Pace, "is_running", _never),
     Mutant("a check for each read", Pace, "is_recent_enough", _looks_every_time),
+    Mutant("no back-off after a failure", Pace, "_after_failure", _no_back_off),
+    Mutant("no back-off after throttling", Pace, "_after_throttling", _no_back_off),
     Mutant("answers prepared for ever", Endpoint, "prepared", _keeps_what_it_prepared),
     Mutant("a flight for each reader", Store, "_leave", _hides_its_flights),
     Mutant(

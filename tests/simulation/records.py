@@ -78,18 +78,31 @@ class Fetch:
         told: How many sheets its reader had been told of when it left.
         settled: How many it had taken note of when the read came that wants it.
         asked: When that was, by the reader's clocks.
-        left_at: When it left, in the world's time.
+        left: When it left, by the reader's clocks.
+        left_at: The same, in the world's time.
         idled: How long its reader had been idle by then; later, when it landed.
         landed: When it landed.
         outcome: The version, or the error; None while it is under way.
     """
 
-    __slots__ = ("asked", "idled", "landed", "left_at", "outcome", "settled", "told")
+    __slots__ = (
+        "asked",
+        "idled",
+        "landed",
+        "left",
+        "left_at",
+        "outcome",
+        "settled",
+        "told",
+    )
 
-    def __init__(self, told: int, settled: int, asked: Instant, left_at: float) -> None:
+    def __init__(
+        self, told: int, settled: int, asked: Instant, left: Instant, left_at: float
+    ) -> None:
         self.told = told
         self.settled = settled
         self.asked = asked
+        self.left = left
         self.left_at = left_at
         self.idled = 0.0
         self.landed: Instant | None = None

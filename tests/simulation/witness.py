@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rotaware.clock import age_seconds
-from rotaware.errors import AwsError, AwsUnavailableError
+from rotaware.errors import AwsError, AwsThrottledError, AwsUnavailableError
 from rotaware.flight import STALE_IF_ERROR
 from rotaware.secret import Fetched
 from tests.simulation import cloud
@@ -33,8 +33,11 @@ CHECK_SECONDS = 5.0
 REFUSAL_SECONDS = 5.0
 REST_SECONDS = 1.0
 JITTER = 0.2
+RETRY_JITTER = 0.5
 STEADY_CHECKS = 40
 """How many checks in a row succeed before an interval is surely the usual one."""
+SLACK_CHECKS = 2000
+"""The same, where one was throttled: no schedule has as many."""
 
 
 class Witness:
@@ -136,7 +139,10 @@ class Witness:
             failed = isinstance(outcome, AwsError)
             if failed or not self._oracle.is_sheet(actor.looked_at):
                 check.failed = check.done = True
-                self._steady_from = len(self._checks) + STEADY_CHECKS
+                slack = isinstance(outcome, AwsThrottledError)
+                following = SLACK_CHECKS if slack else STEADY_CHECKS
+                steady_from = len(self._checks) + following
+                self._steady_from = max(self._steady_from, steady_from)
 
         return land
 
@@ -151,11 +157,12 @@ class Witness:
         last = max(before, key=lambda each: each.begun_at)
         age = age_seconds(last.begun, check.begun)
         self._expect(last.done or age >= CHECK_SECONDS, "two checks at once")
-        soonest = self._terms.interval_seconds
+        soonest = self._terms.interval_seconds * (1 - JITTER)
         if last.failed:
             # Unless it was given up before it failed.
-            soonest = min(CHECK_SECONDS, max(1.0, 2 * soonest))
-        self._expect(age >= soonest * (1 - JITTER), "a check long before it is due")
+            longer = min(CHECK_SECONDS, max(1.0, 2 * self._terms.interval_seconds))
+            soonest = longer * (1 - RETRY_JITTER)
+        self._expect(age >= soonest, "a check long before it is due")
 
     def judge_look(self, read: Read) -> None:
         """A read comes to the store, or is answered from memory."""
@@ -193,6 +200,7 @@ class Witness:
             len(self._told),
             read.settled if read else 0,
             read.arrived if read else self.began,
+            now,
             self._scheduler.now,
         )
         before.append(fetch)
@@ -226,7 +234,9 @@ class Witness:
         if (
             isinstance(last.outcome, AwsError)
             or label == "AWSPENDING"
+            # Of the two, a clock that was set back may have passed one only.
             or age_seconds(last.asked, now) >= terms.ttl_seconds
+            or age_seconds(last.left, now) >= terms.ttl_seconds
             or len(self._fetches) > terms.max_entries
         ):
             return True
@@ -314,7 +324,9 @@ class Witness:
         before = self._told[fetch.told - 1] if fetch.told else NEVER
         if before != NEVER and sheets[before].generation:
             home = sheets[before].incarnation
-            if any(sheets[each].incarnation != home for each in path):
+            # An old copy of what was deleted says nothing new.
+            later = [each for each in path if each > before]
+            if any(sheets[each].incarnation != home for each in later):
                 return False
         return not self._oracle.outdated(subject, digest, before, max(path))
 

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     Deed = Callable[[], object]
 
 AGES_SECONDS = 86_400.0
-CALM_SECONDS = 700.0
-"""Longer than any back-off of a reader, and back to its usual interval."""
+CALM_SECONDS = 1000.0
+"""Longer than any back-off of a reader."""
 
 
 class World:

@@ -430,6 +430,8 @@ def test_a_stamp_outdates_another_version_of_its_subject(
         (entry("v1"), {}),
         (entry("v1"), {"another": NEW}),
         (entry("v2", remembered=NEW), {SUBJECT: NEW}),
+        (entry("v2", remembered=NEW), {}),
+        (entry("v1", remembered=NEW), {SUBJECT: Stamp(version_digest("v1"), 9)}),
         (
             entry("v1", query=QUERY._replace(label="AWSPREVIOUS"), remembered=NEW),
             {SUBJECT: NEW},
@@ -445,9 +447,15 @@ def test_what_does_not_contradict_its_stamp_is_good_for_its_ttl(
     assert one == one.weighed(stamps, None)
 
 
-def test_a_contradiction_is_good_for_longer_each_time_and_then_accepted() -> None:
+@pytest.mark.parametrize(
+    "stamps",
+    [{SUBJECT: NEW}, {}, {SUBJECT: Stamp(version_digest("v1"), 6)}],
+    ids=["the sheet says it", "it said it", "it says what was before"],
+)
+def test_a_contradiction_is_good_for_longer_each_time_and_then_accepted(
+    stamps: dict[str, Stamp],
+) -> None:
     """So a wrong stamp cannot evict for ever."""
-    stamps = {SUBJECT: NEW}
     held: Entry | None = None
     good_for = []
     for _ in range(len(PROVISIONAL_SECONDS) + 2):

@@ -732,7 +732,7 @@ class TestFailure:
     @pytest.mark.parametrize(
         ("error", "expected"),
         [
-            (throttled(), [45.0, 405.0, 900.0, 900.0]),
+            (throttled(), [45.0, 300.0, 300.0]),
             (DENIED, [10.0, 20.0, 40.0, 60.0, 60.0]),
             (KeyError("Version"), [10.0, 20.0, 40.0, 60.0, 60.0]),
             (None, [5.0, 5.0]),
@@ -778,7 +778,7 @@ class TestFailure:
         environment = Environment(random=lambda: 0.5)
         environment.refuse(throttled())
 
-        assert 40.5 == environment.interval_after_check()
+        assert 33.75 == environment.interval_after_check()
 
     def test_a_sheet_that_appears_is_found(self) -> None:
         """It is looked for rarely, but it is."""

@@ -655,6 +655,25 @@ def test_a_new_stamp_is_given_a_new_chance() -> None:
     assert first == ask_again(here, 10) == len(PROVISIONAL_SECONDS) + 1
 
 
+@pytest.mark.parametrize("overwritten_by", [{}, {"db": ("v1", 4)}])
+def test_a_stamp_that_was_seen_speaks_though_it_is_overwritten_meanwhile(
+    overwritten_by: dict[str, tuple[str, int]],
+) -> None:
+    """The sheet that lacks it will be repaired, and has the same stamp again then."""
+    here = world()
+    here.store.apply(edition(5, {"db": ("v2", 5)}))
+    with here.source.gate("db") as gate:
+        threads = here.store.prefetch([DB])
+        gate.wait_for_arrival()
+        here.store.apply(edition(6, overwritten_by, base=4))
+    for thread in threads:
+        thread.join(10)
+    here.store.apply(edition(7, {"db": ("v2", 5)}))
+    here.source.now["db"] = "v2"
+
+    assert "v2" == version_of(here.store.get(DB))
+
+
 def test_a_provisional_value_covers_for_its_source() -> None:
     """It is what there is."""
     here = world(stale_seconds=60.0)
