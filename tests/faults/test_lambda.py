@@ -166,7 +166,7 @@ BUGS = {
     "in the wait for a check": (
         "checker",
         "Checker.ensure_checked",
-        "an invocation's beginning failed",
+        "a check, or what comes before it, failed",
     ),
     "in an answer": ("store", "Store.get", "a request failed"),
 }
