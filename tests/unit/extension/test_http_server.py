@@ -598,6 +598,17 @@ def exhausted(*_: object) -> None:
     raise MemoryError
 
 
+def test_a_newcomer_that_cannot_be_served_is_hung_up_on(
+    served: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not forgotten in its place; the next one is served."""
+    with monkeypatch.context() as patch:
+        patch.setattr(served.server, "_welcome", exhausted)
+
+        assert served.client().is_hung_up_on()
+    assert "/a" == served.client().ask("/a").body
+
+
 def test_a_slow_connection_that_cannot_be_refused_is_hung_up(
     served: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
