@@ -13,7 +13,7 @@ import cachetools
 from rotaware.clock import Instant, age_seconds
 from rotaware.lean import TYPE_CHECKING, NamedTuple
 from rotaware.secret import Fetched
-from rotaware.sheet import outdates, version_digest, younger
+from rotaware.sheet import outdates, predates, version_digest, younger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,6 +62,12 @@ class Entry(NamedTuple):
     def arn(self) -> str | None:
         """The ARN that its source answered with; None for a refusal."""
         return self.outcome.arn if isinstance(self.outcome, Fetched) else None
+
+    @property
+    def members(self) -> tuple[Query, ...]:
+        """The parameters that a path's list names; none for everything else."""
+        listed = self.outcome.members if isinstance(self.outcome, Fetched) else None
+        return listed or ()
 
     def fresh_seconds(self, now: Instant) -> float:
         """What is left of its freshness; 0 when it is stale."""
@@ -115,6 +121,9 @@ class Entry(NamedTuple):
         stamp = younger(stamp, self.remembered)
         if stamp.version == version_digest(fetched.version):
             return self
+        # A rotation is known to its source before it is stamped.
+        if predates(stamp, fetched.created):
+            return self
         before = held.mismatches if held and held.remembered == stamp else 0
         if before == len(PROVISIONAL_SECONDS):
             return self._replace(mismatches=before)
@@ -134,7 +143,9 @@ class Cache:
 
     def __init__(self, max_entries: int, stale_seconds: float) -> None:
         self._now = 0.0
-        self._max_entries = max_entries
+        self.max_entries = max_entries
+        self.overflowed = 0
+        """How many entries had to go because there was no place for them."""
         self._stale_seconds = stale_seconds
         self._entries: cachetools.TLRUCache[Query, Entry] = cachetools.TLRUCache(
             max_entries, ttu=self._held_until, timer=lambda: self._now
@@ -159,7 +170,9 @@ class Cache:
     def put(self, query: Query, entry: Entry, now: Instant) -> None:
         """Hold an entry in place of an earlier one; with a TTL of 0, hold neither."""
         self._now = now.monotonic
-        if self._max_entries and entry.ttl_seconds > 0:
+        if self.max_entries and entry.ttl_seconds > 0:
+            is_full = len(self._entries) >= self.max_entries
+            self.overflowed += is_full and query not in self._entries
             self._entries[query] = entry
         else:
             self.drop(query)
@@ -183,6 +196,11 @@ class Cache:
                 _change(self._entries, query, stale)
                 evicted.append(query)
         return evicted
+
+    def entries(self, now: Instant) -> list[tuple[Query, Entry]]:
+        """All that is held; looking at them is not using them."""
+        self._now = now.monotonic
+        return self._all()
 
     def __len__(self) -> int:
         return len(self._entries)

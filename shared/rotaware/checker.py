@@ -14,12 +14,19 @@ from rotaware.errors import AwsError, AwsThrottledError, SheetError
 from rotaware.lean import TYPE_CHECKING
 from rotaware.pace import CHECK_SECONDS, FAILED, FOUND, THROTTLED, Pace
 from rotaware.sheet import UNWRITTEN
+from rotaware.tally import (
+    CHECK_LATENCY,
+    CHECKS,
+    CHECKS_FAILED,
+    CHECKS_THROTTLED,
+    Tally,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rotaware.clock import Clock, Instant
-    from rotaware.log import Logger
+    from rotaware.log import Log
     from rotaware.sheet import Edition
     from rotaware.stamps import SheetHome
 
@@ -35,8 +42,10 @@ class Checker:
         clock: Time.
         random: Uniform in [0, 1), for jitter.
         log: Told when the sheet's state changes.
+        tally: Counts checks, and how long they take.
 
     Attributes:
+        state: ``found``, or what the last check failed with; ``unknown`` before it.
         epoch: Grows whenever what ``seconds_until_due`` said before may be wrong.
         failed_checks: How many checks brought no sheet, or none of use.
         waits_given_up: How many reads went on while the check that they waited for was
@@ -52,7 +61,8 @@ class Checker:
         timeout_seconds: float,
         clock: Clock,
         random: Callable[[], float],
-        log: Logger,
+        log: Log,
+        tally: Tally | None = None,
     ) -> None:
         self._home = home
         self._apply = apply
@@ -62,7 +72,8 @@ class Checker:
         self._done = Condition()
         self._applying = Lock()
         self._pace = Pace(interval_seconds, random)
-        self._state = "unknown"
+        self._tally = tally or Tally()
+        self.state = "unknown"
         self.epoch = 0
         self.failed_checks = 0
         self.waits_given_up = 0
@@ -114,6 +125,11 @@ class Checker:
         with self._done:
             return self._pace.seconds_until_due(self._clock.now())
 
+    def last_began(self) -> Instant | None:
+        """When the last check began that is done; None before that."""
+        with self._done:
+            return self._pace.last_began
+
     def _begin(self, home: SheetHome) -> None:
         """Start a check. The caller holds the lock.
 
@@ -141,8 +157,17 @@ class Checker:
     def _land(self, number: int, began_at: Instant, outcome: str) -> None:
         """Count a check as done, and wake who waits for it."""
         with self._done:
+            self._count(began_at, outcome)
             self._pace.land(number, began_at, outcome)
             self._done.notify_all()
+
+    def _count(self, began_at: Instant, outcome: str) -> None:
+        self._tally.count(CHECKS)
+        if outcome != FOUND:
+            throttled = outcome == THROTTLED
+            self._tally.count(CHECKS_THROTTLED if throttled else CHECKS_FAILED)
+        took_seconds = self._clock.now().monotonic - began_at.monotonic
+        self._tally.measure(CHECK_LATENCY, took_seconds)
 
     def _read(self, home: SheetHome, number: int) -> str:
         """Read the sheet and pass it on; what became of it."""
@@ -186,7 +211,7 @@ class Checker:
 
     def _becomes(self, number: int, state: str) -> bool:
         """Whether the state changes by this check; what is given up changes nothing."""
-        changed = number == self._pace.begun and state != self._state
+        changed = number == self._pace.begun and state != self.state
         if changed:
-            self._state = state
+            self.state = state
         return changed

@@ -18,18 +18,28 @@ import threading
 from rotaware.clock import Deadline, age_seconds
 from rotaware.errors import AwsTimeoutError, AwsUnavailableError
 from rotaware.http1 import BadAnswerError, Incoming, read_response
-from rotaware.lean import TYPE_CHECKING, NamedTuple
+from rotaware.lean import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from typing import Any
 
     from rotaware.clock import Clock, Instant
-    from rotaware.endpoints import Endpoint
     from rotaware.http1 import Response
     from rotaware.tls import Secured, Tls
 
 _IDLE_SECONDS = 60.0
 _RECEIVE_BYTES = 64 * 1024
+
+
+class Address(Protocol):
+    """Where to connect, such as an ``Endpoint``."""
+
+    @property
+    def scheme(self) -> str: ...  # noqa: D102
+    @property
+    def host(self) -> str: ...  # noqa: D102
+    @property
+    def port(self) -> int: ...  # noqa: D102
 
 
 class Limits(NamedTuple):
@@ -73,7 +83,7 @@ class Connections:
         self._places: dict[tuple[str, str, int], _Place] = {}
         self._tls: Tls | None = None
 
-    def send(self, endpoint: Endpoint, request: bytes, deadline: Deadline) -> Response:
+    def send(self, endpoint: Address, request: bytes, deadline: Deadline) -> Response:
         """Send one whole request and receive its answer."""
         place = self._place(endpoint)
         if not place.free.acquire(timeout=deadline.remaining_seconds()):
@@ -98,11 +108,12 @@ class Connections:
         for place in places:
             self._drop_idle(place)
 
-    def _place(self, endpoint: Endpoint) -> _Place:
+    def _place(self, endpoint: Address) -> _Place:
         with self._lock:
-            place = self._places.get(endpoint[:3])
+            key = endpoint.scheme, endpoint.host, endpoint.port
+            place = self._places.get(key)
             if place is None:
-                place = self._places[endpoint[:3]] = _Place(self._most)
+                place = self._places[key] = _Place(self._most)
             return place
 
     def _kept(self, place: _Place) -> _Connection | None:
@@ -144,7 +155,7 @@ class Connections:
         for connection in dropped:
             connection.close()
 
-    def _open(self, endpoint: Endpoint, deadline: Deadline) -> _Connection:
+    def _open(self, endpoint: Address, deadline: Deadline) -> _Connection:
         try:
             tls = None if endpoint.scheme == "http" else self._trust()
             try:
@@ -159,7 +170,7 @@ class Connections:
             raise _unavailable(endpoint.host, error) from error
 
     def _opened(
-        self, endpoint: Endpoint, tls: Tls | None, deadline: Deadline
+        self, endpoint: Address, tls: Tls | None, deadline: Deadline
     ) -> _Connection:
         raw = _connect(endpoint, deadline, self._limits.connect_seconds)
         try:
@@ -257,7 +268,7 @@ class _Connection:
 
 
 def _connect(
-    endpoint: Endpoint, deadline: Deadline, limit_seconds: float
+    endpoint: Address, deadline: Deadline, limit_seconds: float
 ) -> _socket.socket:
     failure: OSError = OSError("the host has no address")
     for family, kind, protocol, _, address in _addresses(endpoint, deadline):
@@ -273,7 +284,7 @@ def _connect(
     raise failure
 
 
-def _addresses(endpoint: Endpoint, deadline: Deadline) -> list[Any]:
+def _addresses(endpoint: Address, deadline: Deadline) -> list[Any]:
     """What ``getaddrinfo`` finds; in a thread, because it takes no time-out."""
     found: list[list[Any] | OSError] = []
 

@@ -4,7 +4,9 @@
     ├── SettingsError               wrong settings or config file, all problems at once
     ├── RequestError                a request that the port does not answer
     ├── ExtensionError              no extension on the local port (function side)
+    │   └── NobodyListensError      nor anything else: the port refuses connections
     ├── TransformError              a value that a transform cannot take (likewise)
+    ├── LoginFieldError             a secret that holds no database login (likewise)
     ├── SheetError                  a stamp sheet that cannot be used
     └── AwsError                    AWS refused: its own code, message and status
         └── AwsUnavailableError     AWS did not answer, or asked to come back later
@@ -92,10 +94,20 @@ class ExtensionError(RotawareError):
     code = "ExtensionUnusable"
 
 
+class NobodyListensError(ExtensionError):
+    """The local port refuses connections: this function has no extension."""
+
+
 class TransformError(RotawareError):
     """A value that the transform asked for cannot take."""
 
     code = "TransformFailed"
+
+
+class LoginFieldError(RotawareError):
+    """A secret that lacks what a database login needs, or says it in another form."""
+
+    code = "LoginFieldUnusable"
 
 
 class SheetError(RotawareError):
@@ -155,3 +167,8 @@ def aws_error(code: str, message: str, status: int) -> AwsError:
     if code in _TRANSIENT or status == _REQUEST_TIMEOUT or status >= _SERVER_ERROR:
         return AwsUnavailableError(code, message, status)
     return AwsError(code, message, status)
+
+
+def is_named(name: str, message: str) -> bool:
+    """Whether a message says the name; a plain word may be there by accident."""
+    return f"({name}" in message or (not name.isalnum() and name in message)

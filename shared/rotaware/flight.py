@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rotaware.clock import Instant
+    from rotaware.secret import Query
     from rotaware.sheet import Edition, Stamp
 
 HIT = "hit"
@@ -105,6 +106,14 @@ class Flight:
         self.answer = Answer(self.outcome, MISS)
         self.landed = Event()
         self.next: Flight | None = None
+
+    @property
+    def members(self) -> tuple[Query, ...]:
+        """The parameters that a path's list brought, unless it will be asked again."""
+        outcome = self.outcome
+        if self.outdated or not isinstance(outcome, Fetched):
+            return ()
+        return outcome.members or ()
 
     def answer_to(self, *, forced: bool) -> Answer:
         """What a read gets; the source's own word, if it asked for that."""

@@ -10,12 +10,16 @@ from __future__ import annotations
 # Type checkers take this name for true, wherever it comes from.
 TYPE_CHECKING = False
 
-__all__ = ["TYPE_CHECKING", "NamedTuple", "Protocol"]
+__all__ = ["TYPE_CHECKING", "NamedTuple", "Protocol", "overload"]
 
 if TYPE_CHECKING:
-    from typing import Any, NamedTuple, Protocol, Self
+    from typing import Any, NamedTuple, Protocol, Self, overload
 else:
     from _collections import _tuplegetter
+
+    def overload(signature: Any) -> Any:
+        """One signature of several, which only type checkers look at."""
+        return signature
 
     class Protocol:
         """A port that others fill; nothing is checked at run time."""

@@ -31,6 +31,18 @@ if TYPE_CHECKING:
         def flush(self) -> object:
             """Pass on what was taken."""
 
+    class Log(Protocol):
+        """What the parts that hold values log to; ``Logger`` is one."""
+
+        def info(self, message: str, /, **fields: object) -> None:
+            """Log what an operator may want to see."""
+
+        def warning(self, message: str, /, **fields: object) -> None:
+            """Log what works, but not as it should."""
+
+        def error(self, message: str, /, **fields: object) -> None:
+            """Log what failed; ``exception`` may be the exception itself."""
+
 
 LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "NONE": 50}
 
@@ -47,6 +59,7 @@ class Logger:
 
     Attributes:
         cold_start: ``cold_start`` in every later line, unless None.
+        function_request_id: The same; which invocation it is.
     """
 
     __slots__ = (
@@ -58,6 +71,7 @@ class Logger:
         "_threshold",
         "_xray_trace_id",
         "cold_start",
+        "function_request_id",
     )
 
     def __init__(
@@ -78,6 +92,7 @@ class Logger:
         # Reentrant, because a signal handler may log in the middle of a write.
         self._lock = RLock()
         self.cold_start: bool | None = None
+        self.function_request_id: str | None = None
 
     @property
     def xray_trace_id(self) -> str | None:
@@ -88,6 +103,10 @@ class Logger:
     def xray_trace_id(self, header: str | None) -> None:
         root = header.split(";")[0].removeprefix("Root=") if header else None
         self._xray_trace_id = root
+
+    def debug(self, message: str, /, **fields: object) -> None:
+        """Log what explains a decision."""
+        self._log("DEBUG", message, fields)
 
     def info(self, message: str, /, **fields: object) -> None:
         """Log what an operator may want to see."""
@@ -123,6 +142,7 @@ class Logger:
             "service": self._service,
             "cold_start": self.cold_start,
             "function_name": self._function_name,
+            "function_request_id": self.function_request_id,
         }
         for key, value in fields.items():
             # The keys that every line has are not to be forged by a field.
@@ -133,6 +153,13 @@ class Logger:
             line.update(_described(exception))
         line["xray_trace_id"] = self._xray_trace_id
         return _encoded({k: v for k, v in line.items() if v is not None})
+
+    def write(self, line: str) -> None:
+        """Put a line of another kind, whatever the level, between those of the log."""
+        try:  # noqa: SIM105  see above
+            self._write(line)
+        except Exception:  # noqa: BLE001, S110  likewise
+            pass
 
     def _write(self, line: str) -> None:
         with self._lock:

@@ -108,6 +108,7 @@ class Pace:
 
     Attributes:
         begun: How many checks have begun; the number of the latest.
+        last_began: When the latest began that is done; None before that.
     """
 
     __slots__ = (
@@ -119,12 +120,12 @@ class Pace:
         "_finished",
         "_got_through",
         "_interval_seconds",
-        "_last_began",
         "_random",
         "_shape",
         "_throttled",
         "_was_throttled",
         "begun",
+        "last_began",
     )
 
     def __init__(
@@ -139,7 +140,7 @@ class Pace:
         self._finished = 0
         self._begun_before_invocation: int | None = None
         self._began_at: Instant | None = None
-        self._last_began: Instant | None = None
+        self.last_began: Instant | None = None
         self._got_through = False
         self._back_off_seconds = 0.0
         # Whether it was is forgotten when the interval is back; how often, much later.
@@ -199,7 +200,7 @@ class Pace:
         if number <= self._finished:
             return
         self._finished = number
-        self._last_began = began_at
+        self.last_began = began_at
         if outcome == FOUND:
             self._back_off_seconds = self._after_success()
         elif outcome == THROTTLED:
@@ -261,9 +262,9 @@ class Pace:
 
     def _fresh_seconds(self, now: Instant) -> float:
         """For how long the last check will do, by the interval."""
-        if self._last_began is None:
+        if self.last_began is None:
             return 0.0
-        age = age_seconds(self._last_began, now)
+        age = age_seconds(self.last_began, now)
         return max(0.0, self._current_interval_seconds - age)
 
     def _jittered(self, seconds: float) -> float:

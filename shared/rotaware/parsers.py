@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 YEAR_SECONDS = 31_536_000
+MAX_CACHE_SIZE = 1000
 RESERVED_PORT = 9001  # Lambda's own Runtime API
 QUOTED_CHARACTERS = 20
 NAMED_CHARACTERS = 64
@@ -122,6 +123,15 @@ def port(text: str) -> int:
     return value
 
 
+def ports(text: str) -> tuple[int, ...]:
+    """Ports that the extension may listen on besides, each once."""
+    listed = tuple(port(part) for part in nonempty(text).split(","))
+    for value in listed:
+        if listed.count(value) > 1:
+            raise ValueError(f"{value} is listed twice; list it once")
+    return listed
+
+
 def timeout(text: str) -> float | None:
     """Milliseconds as seconds; None, no timeout, for 0."""
     return whole(0, YEAR_SECONDS * 1000)(text) / 1000 or None
@@ -135,6 +145,18 @@ def flag(true: str, false: str) -> Callable[[str], bool]:
         if word not in (true.lower(), false.lower()):
             raise ValueError(f"{quote(text)} is neither; use {true} or {false}")
         return word == true.lower()
+
+    return parse
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """A parser of these words, in any case."""
+
+    def parse(text: str) -> str:
+        word = text.strip().lower()
+        if word not in words:
+            raise ValueError(f"{quote(text)} is none; use {' or '.join(words)}")
+        return word
 
     return parse
 
@@ -228,6 +250,21 @@ def _dynamodb_table(word: str) -> str:
             " item"
         )
     return word
+
+
+def variable_names(text: str) -> tuple[str, ...]:
+    """Names of environment variables, each once; what is none is never quoted."""
+    names = tuple(name.strip() for name in nonempty(text).split(","))
+    for index, name in enumerate(names):
+        place = f"name {index + 1} of {len(names)}"
+        if not name.isascii() or not name.isidentifier():
+            raise ValueError(
+                f"{place} is no variable's name; list names of letters, digits and '_',"
+                " with commas between"
+            )
+        if name in names[:index]:
+            raise ValueError(f"{place} is there before; list it once")
+    return names
 
 
 def _is_ssm_word(text: str) -> bool:

@@ -11,7 +11,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from rotaware.errors import AwsThrottledError, AwsUnavailableError, SheetError
-from rotaware.sheet import UNWRITTEN, Edition, derive, merge, version_digest
+from rotaware.sheet import (
+    UNWRITTEN,
+    Edition,
+    derive,
+    encode,
+    merge,
+    version_digest,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,10 +60,12 @@ class Published(NamedTuple):
     Attributes:
         written: How many stamps it changed.
         generation: The sheet's generation when it ended.
+        fullness: Which part of its room the sheet takes then, 0 to 1.
     """
 
     written: int
     generation: int
+    fullness: float
 
 
 def publish(  # noqa: PLR0913  each is a part that tests replace, or the event's
@@ -131,19 +140,22 @@ class _Writer:
             if attempt:
                 self._pause(attempt)
             try:
-                generation = self._round()
+                edition = self._round()
             except (AwsThrottledError, _LateError):
                 continue
-            if generation is not None:
-                return Published(len(self._written), generation)
+            if edition is not None:
+                size = len(encode(edition.sheet))
+                return Published(
+                    len(self._written), edition.generation, size / self._home.max_bytes
+                )
         raise AwsUnavailableError(
             "SheetContended",
             f"the stamp sheet was overwritten or throttled {MAX_ROUNDS} times in a row:"
             " too many invalidators write it at once",
         )
 
-    def _round(self) -> int | None:
-        """Read, judge, write if something is lacking: the generation, once stable."""
+    def _round(self) -> Edition | None:
+        """Read, judge, write if something is lacking: the edition, once stable."""
         edition = self._home.read() or UNWRITTEN
         if self._is_old_copy(edition):
             return None
@@ -164,14 +176,14 @@ class _Writer:
             max_bytes=self._home.max_bytes,
         )
         if sheet.stamps == edition.sheet.stamps:
-            return sheet.base
+            return edition
         generation = self._home.write(sheet, over=edition)
         if generation is None:
             return None
         self._newest = Edition(generation, sheet)
         self._note_written(edition, sheet, wanted, generation)
         clean = generation == sheet.base + 1
-        return generation if clean and self._judge() == truth else None
+        return self._newest if clean and self._judge() == truth else None
 
     def _is_old_copy(self, edition: Edition) -> bool:
         """Whether the store answered with less than what this writer has written.

@@ -1,8 +1,8 @@
 """What is asked for, and what came back.
 
-A ``Query`` names a secret or parameter and is its own cache key. A ``Value`` holds the
-payload and cannot be printed, formatted, compared or pickled by accident: only
-``reveal()`` gives it away.
+A ``Query`` names a secret, parameter, path or variable and is its own cache key. A
+``Value`` holds the payload and cannot be printed, formatted, compared or pickled by
+accident: only ``reveal()`` gives it away.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ AWSCURRENT = "AWSCURRENT"
 AWSPENDING = "AWSPENDING"
 SECRETS_MANAGER = "secretsmanager"
 PARAMETER_STORE = "ssm"
+KMS = "kms"
 DYNAMODB = "dynamodb"
 ARN_SUFFIX_LENGTH = len("-a1b2c3")
 """Of what Secrets Manager appends to a secret's name in its ARN."""
@@ -25,15 +26,18 @@ _ARN_COLONS = 5
 
 
 class Query(NamedTuple):
-    """One secret or parameter, as a caller asks for it.
+    """One secret, parameter, path of parameters or variable, as a caller asks for it.
 
     Attributes:
-        service: ``secretsmanager`` or ``ssm``.
-        id: Name or ARN.
+        service: ``secretsmanager``, ``ssm`` or ``kms``.
+        id: Name or ARN; the name of a variable that KMS encrypted; a path, which has
+            no slash behind it.
         version: A secret's version id, or a parameter's version number; None for the
             version that ``label`` is on.
         label: A secret's version stage, or a parameter's label.
         decrypt: Whether a SecureString comes back decrypted; True for secrets.
+        recursive: Of a path, whether the levels below its own count too; None for
+            everything else.
     """
 
     service: str
@@ -41,6 +45,7 @@ class Query(NamedTuple):
     version: str | None = None
     label: str | None = None
     decrypt: bool = True
+    recursive: bool | None = None
 
     @classmethod
     def secret(
@@ -67,6 +72,32 @@ class Query(NamedTuple):
         if not (version or label):
             name, version, label = _without_selector(name)
         return cls(PARAMETER_STORE, name, version, label, decrypt)
+
+    @classmethod
+    def path(cls, path: str, *, recursive: bool = True, decrypt: bool = False) -> Query:
+        """All parameters under a path."""
+        bare = path.rstrip("/") or "/"
+        return cls(PARAMETER_STORE, bare, decrypt=decrypt, recursive=recursive)
+
+    @classmethod
+    def variable(cls, name: str) -> Query:
+        """An environment variable that holds KMS ciphertext."""
+        return cls(KMS, name)
+
+    @property
+    def is_path(self) -> bool:
+        """Whether it asks for many parameters at once."""
+        return self.recursive is not None
+
+    def covers(self, other: Query) -> bool:
+        """Whether what is asked for under this path answers the other query."""
+        path = self.id.rstrip("/") + "/"
+        return (
+            self.is_path
+            and other == Query.parameter(other.id, decrypt=self.decrypt)
+            and other.id.startswith(path)
+            and (self.recursive is True or "/" not in other.id[len(path) :])
+        )
 
 
 class Prefetch(NamedTuple):
@@ -119,6 +150,10 @@ class Fetched(NamedTuple):
         version: The version id, or the parameter's version number.
         current: Whether the stamp speaks of this very version; not so for labels other
             than AWSCURRENT, which may move whenever the current version changes.
+        created: When this version was made (epoch seconds); 0 where that is not known.
+        members: Under a path, the parameters that stand there; None for what is none.
+        brought: What came with that list, one for each of them; empty where it has
+            been taken out, to be held under their own names.
     """
 
     value: Value
@@ -126,6 +161,9 @@ class Fetched(NamedTuple):
     subject: str | None
     version: str
     current: bool = True
+    created: float = 0.0
+    members: tuple[Query, ...] | None = None
+    brought: tuple[Fetched, ...] = ()
 
 
 def _without_selector(name: str) -> tuple[str, str | None, str | None]:

@@ -12,17 +12,11 @@ from rotaware import parsers
 from rotaware.errors import SettingsError
 from rotaware.lean import TYPE_CHECKING, NamedTuple
 from rotaware.parsers import DYNAMODB_SCHEME
-from rotaware.secret import DYNAMODB, PARAMETER_STORE, SECRETS_MANAGER
+from rotaware.secret import DYNAMODB, KMS, PARAMETER_STORE, SECRETS_MANAGER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
-
-# Announced for a later version; until then a refusal is clearer than no effect.
-LATER = {
-    "ROTAWARE_KMS_ENV": "this version does not decrypt environment variables",
-    "ROTAWARE_LEGACY_PORTS": "this version listens on one port only",
-}
 
 
 class Variable(NamedTuple):
@@ -61,7 +55,7 @@ VARIABLES = (
         "cache_size",
         "1000",
         "how many secrets and parameters are held, 0 to 1000; 0: nothing is cached",
-        parsers.whole(0, 1000),
+        parsers.whole(0, parsers.MAX_CACHE_SIZE),
     ),
     Variable(
         "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT",
@@ -97,7 +91,14 @@ VARIABLES = (
         "POWERTOOLS_SERVICE_NAME",
         "service",
         "rotaware",
-        "`service` in the log lines",
+        "`service` in the log lines, and the dimension of the metrics",
+        parsers.or_default(parsers.nonempty, "rotaware"),
+    ),
+    Variable(
+        "POWERTOOLS_METRICS_NAMESPACE",
+        "metrics_namespace",
+        "rotaware",
+        "the namespace of the metrics",
         parsers.or_default(parsers.nonempty, "rotaware"),
     ),
     Variable(
@@ -198,6 +199,46 @@ VARIABLES = (
         parsers.path,
     ),
     Variable(
+        "ROTAWARE_KMS_ENV",
+        "kms_env",
+        None,
+        "names of variables that hold KMS ciphertext, with commas between: they are"
+        " decrypted at start, and read at `/kms/get`",
+        parsers.variable_names,
+    ),
+    Variable(
+        "ROTAWARE_LEGACY_PORTS",
+        "legacy_ports",
+        None,
+        "further local ports, such as `4000,8080`: there the listed secrets are read"
+        " without a token, as from two older extensions",
+        parsers.ports,
+    ),
+    Variable(
+        "ROTAWARE_DIALECT",
+        "dialect",
+        "aws-extension",
+        "`aws-extension` or `agent`: whose answers the local port gives, where the AWS"
+        " extension and the Secrets Manager Agent differ",
+        parsers.one_of("aws-extension", "agent"),
+    ),
+    Variable(
+        "ROTAWARE_FALLBACK",
+        "fallback",
+        "none",
+        "`none` or `in-process`: what `import rotaware` does where no extension"
+        " listens: raise an error, or ask AWS itself",
+        parsers.one_of("none", "in-process"),
+    ),
+    Variable(
+        "ROTAWARE_METRICS",
+        "metrics",
+        "off",
+        "`on` or `off`: a log line a minute that CloudWatch makes metrics of, which it"
+        " charges for",
+        parsers.flag("on", "off"),
+    ),
+    Variable(
         "AWS_LAMBDA_INITIALIZATION_TYPE",
         "initialization_type",
         "on-demand",
@@ -213,7 +254,7 @@ class Settings(NamedTuple):
 
     ``None`` is no limit for the timeouts and no sheet for ``stamps``, which else is its
     parameter's name, or ``dynamodb://table/namespace``. ``cache_enabled`` is False with
-    a size of 0 too.
+    a size of 0 too. Of ``kms_env`` and ``legacy_ports``, none is an empty tuple.
     """
 
     port: int
@@ -232,8 +273,13 @@ class Settings(NamedTuple):
     snap_start: bool
     managed_instances: bool
     config_path: str
+    kms_env: tuple[str, ...]
+    legacy_ports: tuple[int, ...]
+    dialect: str
     log_level: str
     service: str
+    metrics: bool
+    metrics_namespace: str
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
@@ -251,9 +297,13 @@ class Settings(NamedTuple):
     @property
     def services(self) -> tuple[str, ...]:
         """The AWS services that will be called."""
-        if self.stamps and self.stamps.startswith(DYNAMODB_SCHEME):
-            return SECRETS_MANAGER, PARAMETER_STORE, DYNAMODB
-        return SECRETS_MANAGER, PARAMETER_STORE
+        in_table = self.stamps is not None and self.stamps.startswith(DYNAMODB_SCHEME)
+        return (
+            SECRETS_MANAGER,
+            PARAMETER_STORE,
+            *((DYNAMODB,) if in_table else ()),
+            *((KMS,) if self.kms_env else ()),
+        )
 
 
 def parsed(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
@@ -265,12 +315,18 @@ def parsed(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
             values[variable.field] = variable.value(environ)
         except ValueError as error:  # noqa: PERF203  each one fails by itself
             problems.append(f"{variable.name}: {error}")
+    if values.get("port") in (values.get("legacy_ports") or ()):
+        problems.append(
+            f"ROTAWARE_LEGACY_PORTS: {values['port']} is the extension's own port;"
+            " leave it out"
+        )
     return values, problems
 
 
 def _combined(values: dict[str, Any]) -> dict[str, Any]:
     """Apply the settings that decide over another; what is left are fields."""
     del values["token_file"]  # ``rotaware.tokens`` looks for it at each request
+    del values["fallback"]  # for who reads the local port, not for who listens there
     namespace = values.pop("namespace")
     initialization_type = values.pop("initialization_type")
     values["snap_start"] = initialization_type == "snap-start"
@@ -279,6 +335,8 @@ def _combined(values: dict[str, Any]) -> dict[str, Any]:
     from_powertools = values.pop("powertools_log_level")
     values["log_level"] = values["log_level"] or from_lambda or from_powertools
     values["cache_enabled"] = values["cache_enabled"] and values["cache_size"] > 0
+    values["kms_env"] = values["kms_env"] or ()
+    values["legacy_ports"] = values["legacy_ports"] or ()
     # Without a cache there is nowhere to put them.
     values["prefetch"] = values["prefetch"] and values["cache_enabled"]
     if values["stamps"] == "ssm":
@@ -293,15 +351,11 @@ def _combined(values: dict[str, Any]) -> dict[str, Any]:
 def _unusable(environ: Mapping[str, str]) -> list[str]:
     """A problem for each ROTAWARE_ variable that would have no effect."""
     known = {variable.name for variable in VARIABLES}
-    problems = []
-    for name in environ:
-        if not name.startswith("ROTAWARE_") or name in known:
-            continue
-        if name in LATER:
-            problems.append(f"{name}: {LATER[name]}; remove the variable")
-        else:
-            problems.append(_unknown(name, known))
-    return problems
+    return [
+        _unknown(name, known)
+        for name in environ
+        if name.startswith("ROTAWARE_") and name not in known
+    ]
 
 
 def _unknown(name: str, known: set[str]) -> str:

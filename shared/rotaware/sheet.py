@@ -138,6 +138,19 @@ def outdates(stamp: Stamp | None, remembered: Stamp | None, version: str) -> boo
     return stamp is not None and stamp != remembered and stamp.version != version
 
 
+def predates(stamp: Stamp, created: float) -> bool:
+    """Whether a stamp was written before a version was made: it cannot know of that.
+
+    A stamp is dated after the change that it tells of (``derive``), by AWS's own clock,
+    which dates versions too.
+
+    Args:
+        stamp: What the sheet says.
+        created: When the version was made (epoch seconds).
+    """
+    return stamp.since < created
+
+
 def missed(seen: Edition | None, now: Edition) -> str | None:
     """Why whoever last saw ``seen`` must doubt all it holds; None when it need not."""
     known = 0

@@ -9,39 +9,31 @@ Rule 3. A flight remembers the sheet as it was when it left. What a newer sheet 
         or doubts is handed to those who asked before it was seen, but not held.
 Rule 4. A stale value is served only when its source gave no answer, never when it
         refused; and not to those who asked for the source's own word.
+Rule 5. What a path's list brings is held as if each parameter had been asked for alone.
 """
 
 from __future__ import annotations
 
 from threading import Lock, Thread
 
-from rotaware.cache import Cache, Entry
-from rotaware.errors import AwsError, AwsUnavailableError, RotawareError
-from rotaware.flight import (
-    BYPASS,
-    EXPIRED,
-    HIT,
-    MISS,
-    REMEMBERED_REFUSAL,
-    STALE_IF_ERROR,
-    Answer,
-    Flight,
-    View,
-)
+from rotaware import paths
+from rotaware.errors import AwsError, RotawareError
+from rotaware.flight import BYPASS, Answer, Flight, View
+from rotaware.holdings import STAMPED, Holdings
 from rotaware.lean import TYPE_CHECKING, Protocol
-from rotaware.secret import AWSPENDING, Fetched
-from rotaware.sheet import missed
+from rotaware.secret import Fetched
+from rotaware.tally import EVICTION_DELAY, EVICTIONS, Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from rotaware.cache import Cache, Entry
     from rotaware.clock import Clock, Instant
-    from rotaware.log import Logger
+    from rotaware.explain import Explainer
+    from rotaware.log import Log
     from rotaware.secret import Prefetch, Query
     from rotaware.sheet import Edition
 
-REFUSAL_SECONDS = 5.0
-"""How long a refusal is remembered."""
 PATIENCE_SECONDS = 2.0
 """How long a source may take while a value could be served that is only old."""
 
@@ -75,36 +67,47 @@ class Store:
         ttls: Seconds for which a value is fresh, by service.
         clock: Time.
         log: Told about evictions and failures, never about values.
+        tally: Counts evictions, and how late they come.
+
+    Attributes:
+        tally: The same.
+        epoch: Grows whenever an answer given before may be wrong now.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  all of them are independent
         self,
         source: Source,
         cache: Cache,
         ttls: Mapping[str, float],
         clock: Clock,
-        log: Logger,
+        log: Log,
+        tally: Tally | None = None,
     ) -> None:
         self._source = source
-        self._cache = cache
-        self._ttls = ttls
-        self._own_ttls: dict[Query, float] = {}
-        self._variables: dict[Query, str] = {}
+        self._holdings = Holdings(cache, ttls)
         self._clock = clock
         self._log = log
         self._lock = Lock()
         self._flights: dict[Query, Flight] = {}
         self._prefetched: dict[Query, Flight] = {}
         self._departures = 0
-        self._view = View()
-        self._holds = True
+        self.tally = tally or Tally()
         self.epoch = 0
-        """Grows whenever an answer given before may be wrong now."""
+        self._explainer: Explainer | None = None
 
     def peek(self, query: Query) -> Answer | None:
         """What may be answered at once; None when the source must be asked."""
         with self._lock:
-            return self._held(query, self._clock.now())
+            now = self._clock.now()
+            held = self._holdings.held(query, now)
+            if held is not None and self._explainer is not None:
+                self._explainer.found(query, held)
+            if held is None or not query.is_path:
+                return held
+            members = paths.to_be_read(held)
+            answers = [self._holdings.held(member, now) for member in members]
+        known = [answer for answer in answers if answer is not None]
+        return paths.assembled(held, known) if len(known) == len(answers) else None
 
     def get(
         self, query: Query, *, refresh: bool = False, instead_of: str | None = None
@@ -115,24 +118,54 @@ class Store:
             query: What to read.
             refresh: Ask the source, whatever is held.
             instead_of: The version that just failed the caller: ask the source unless
-                another one is held.
+                another one is held. A path has none.
         """
+        if not query.is_path:
+            if not (refresh or instead_of):
+                self._wait_for_its_path(query)
+            return self._get(query, refresh=refresh, instead_of=instead_of)
+        listed = self._get(query, refresh=refresh)
+        members = paths.to_be_read(listed)
+        _, flights = self._send(members)
+        answers = [self._joined(member, flights) for member in members]
+        if gone := paths.gone(members, answers):
+            with self._lock:
+                self._holdings.strike(query, gone, self._clock.now())
+        return paths.assembled(listed, answers)
+
+    def _joined(self, query: Query, flights: Mapping[Query, Flight]) -> Answer:
+        """What a flight brought that left for this read; without one, as ``get``."""
+        if query not in flights:
+            return self._get(query)
+        flights[query].landed.wait()
+        return flights[query].answer
+
+    def _get(
+        self, query: Query, *, refresh: bool = False, instead_of: str | None = None
+    ) -> Answer:
+        """What ``get`` does for one question."""
         forced = refresh or instead_of is not None
         with self._lock:
-            departures, applied = self._departures, self._view.applied
+            departures, applied = self._departures, self._holdings.view.applied
         waited_for: Flight | None = None
         while True:
             with self._lock:
                 now = self._clock.now()
-                held = None if refresh else self._held(query, now)
+                held = None if refresh else self._holdings.held(query, now)
                 if held is not None and held.satisfies(instead_of):
+                    if self._explainer is not None:
+                        self._explainer.found(query, held)
                     return held
                 # Who waited, too, may have gone on already, and even have landed.
                 flight = waited_for.next if waited_for else None
                 flight = flight or self._flights.get(query)
                 leads = flight is None
                 if flight is None:
+                    if self._explainer is not None:
+                        self._explainer.asks(query, now, instead_of, refresh=refresh)
                     flight = self._leave(query, now, forced=forced)
+                elif self._explainer is not None:
+                    self._explainer.joins(query, again=waited_for is not None)
                 if waited_for is not None:
                     waited_for.next = flight
             if leads:
@@ -147,15 +180,8 @@ class Store:
             waited_for = flight
 
     def expect(self, listed: Iterable[Prefetch]) -> None:
-        """Take note of what the configuration says of single secrets.
-
-        To be called before anything is read.
-        """
-        for query, ttl_seconds, variable in listed:
-            if ttl_seconds is not None:
-                self._own_ttls[query] = ttl_seconds
-            if variable is not None:
-                self._variables[query] = variable
+        """Take note of what the configuration lists, before anything is read."""
+        self._holdings.expect(listed)
 
     def hold_nothing(self) -> None:
         """Pass on what is fetched, and keep none of it, until ``hold_from_now``.
@@ -163,12 +189,12 @@ class Store:
         For as long as a snapshot of this process is still to be taken, which others
         will start from.
         """
-        self._holds = False
+        self._holdings.holds = False
 
     def hold_from_now(self) -> None:
         """Hold what is fetched; not what is under way, which may be of another life."""
         with self._lock:
-            self._holds = True
+            self._holdings.holds = True
             self._flights.clear()
 
     def prefetch(self, wanted: Iterable[Query]) -> list[Thread]:
@@ -194,40 +220,41 @@ class Store:
         with self._lock:
             now = self._clock.now()
             doubted = [
-                query
+                each
                 for query, flight in flights.items()
-                if self._is_doubted(query, flight, now)
+                for each in (query, *flight.members)
+                if self._holdings.is_doubted(each, flight, now)
             ]
         return self._send(doubted)[0]
 
     def apply(self, edition: Edition) -> None:
         """Take note of the sheet, and evict what it outdates."""
         with self._lock:
-            seen, applied, doubts = self._view
-            if seen == edition:
+            now = self._clock.now()
+            applied = self._holdings.apply(edition, now)
+            if self._explainer is not None:
+                self._explainer.saw(edition, changed=applied is not None)
+            if applied is None:
                 return
-            reason = missed(seen, edition)
-            doubted = reason is not None
-            self._view = View(edition, applied + 1, doubts + doubted)
-            evicted = self._cache.evict(
-                lambda _, entry: entry.is_outdated(self._view.stamps, doubted=doubted),
-                self._clock.now(),
-            )
             self.epoch += 1
+            reason, evicted = applied
+            delays = self._holdings.delays(evicted, now) if reason == STAMPED else ()
         if evicted:
+            self.tally.count(EVICTIONS + reason.title(), len(evicted))
+            for seconds in delays:
+                self.tally.measure(EVICTION_DELAY, seconds)
             self._log.info(
                 "evicted",
-                reason=reason or "stamped",
+                reason=reason,
                 names=[query.id for query in evicted],
                 generation=edition.generation,
             )
 
-    def _is_doubted(self, query: Query, flight: Flight, now: Instant) -> bool:
-        """Whether a sheet speaks against what it brought. The caller holds the lock."""
-        if flight.outdated:
-            return isinstance(flight.outcome, Fetched)
-        entry = self._cache.get(query, now)
-        return entry is not None and entry.is_doubted
+    def _wait_for_its_path(self, query: Query) -> None:
+        """Let the prefetch of a path, if one will bring it, save a call."""
+        for path, flight in self._prefetched.items():
+            if path.covers(query):
+                flight.landed.wait()
 
     def _send(
         self, wanted: Iterable[Query]
@@ -238,13 +265,15 @@ class Store:
             batches = self._source.batches(
                 query
                 for query in wanted
-                if self._ttl_seconds(query) > 0
+                if self._holdings.ttl_seconds(query) > 0
                 and query not in self._flights
-                and self._held(query, now) is None
+                and self._holdings.held(query, now) is None
             )
             flights = {
                 query: self._leave(query, now) for batch in batches for query in batch
             }
+            if self._explainer is not None:
+                self._explainer.prefetches(flights)
         threads = []
         for batch in batches:
             arguments = (batch, flights)
@@ -257,26 +286,14 @@ class Store:
                 threads.append(thread)
         return threads, flights
 
-    def _held(self, query: Query, now: Instant) -> Answer | None:
-        """What the cache may answer at once. The caller holds the lock."""
-        entry = self._cache.get(query, now)
-        if entry is None:
-            return None
-        if isinstance(entry.outcome, AwsError):
-            return Answer(entry.outcome, REMEMBERED_REFUSAL)
-        fresh_seconds = entry.fresh_seconds(now)
-        if fresh_seconds > 0.0:
-            return Answer(entry.outcome, HIT, fresh_seconds)
-        return Answer(entry.outcome, STALE_IF_ERROR) if entry.is_resting(now) else None
-
     def _leave(self, query: Query, now: Instant, *, forced: bool = False) -> Flight:
         """Start a flight. The caller holds the lock, and must see that it lands."""
         self._departures += 1
-        fallback = None if forced else self._cache.fallback(query, now)
+        fallback = None if forced else self._holdings.cache.fallback(query, now)
         # An outdated value may be of no use any more: the new one is worth the wait.
         hurries = fallback is not None and not fallback.is_doubted
         timeout_seconds = PATIENCE_SECONDS if hurries else None
-        flight = Flight(self._departures, self._view, now, timeout_seconds)
+        flight = Flight(self._departures, self._holdings.view, now, timeout_seconds)
         self._flights[query] = flight
         return flight
 
@@ -322,69 +339,67 @@ class Store:
             try:
                 if not is_current:  # it left before a restore
                     flight.answer = Answer(outcome, BYPASS)
-                elif isinstance(outcome, Fetched):
-                    flight.answer = self._commit(query, flight, outcome)
                 else:
-                    flight.answer = self._failed(query, flight, outcome)
+                    flight.answer = self._landed(query, flight, outcome)
+                if self._explainer is not None:
+                    self._explainer.landed(query, flight, self._clock.now())
             finally:
                 if is_current:
                     del self._flights[query]
                 self.epoch += 1
                 flight.landed.set()
-        if isinstance(outcome, RotawareError):
+        if isinstance(outcome, Fetched):
+            complaint = paths.complaint(outcome, self._holdings.cache.max_entries)
+            if complaint is not None:
+                self._log.warning(
+                    "a path is of no use", name=query.id, reason=complaint
+                )
+        else:
             self._log.warning(
                 "a source did not answer with a value",
                 name=self._shown(query),
                 code=outcome.code,
                 # AWS may repeat what it was asked for.
-                reason=None if query in self._variables else outcome.message,
+                reason=None if query in self._holdings.variables else outcome.message,
                 served=flight.answer.how,
             )
 
-    def _commit(self, query: Query, flight: Flight, fetched: Fetched) -> Answer:
-        """Hold a value, unless the sheet outdated it on its way."""
+    def _landed(
+        self, query: Query, flight: Flight, outcome: Fetched | RotawareError
+    ) -> Answer:
+        """What reads get for that. The caller holds the lock."""
         now = self._clock.now()
-        held = self._cache.get(query, now)
-        how = MISS if held is None else EXPIRED
-        ttl_seconds = self._ttl_seconds(query)
-        if ttl_seconds == 0:
-            how = BYPASS
-        remembered = flight.view.stamps.get(fetched.subject or "")
-        entry = Entry(fetched, flight.asked_at, ttl_seconds, remembered)
-        doubted = flight.view.doubts < self._view.doubts
-        if entry.is_outdated(self._view.stamps, doubted=doubted):
-            flight.outdated = True
-            return Answer(fetched, how)
-        entry = entry.weighed(self._view.stamps, held)
-        self._cache.put(query, entry, now)
-        return Answer(fetched, how, entry.fresh_seconds(now))
+        if isinstance(outcome, Fetched):
+            return self._holdings.commit(query, flight, outcome, now)
+        return self._holdings.failed(query, flight, outcome, now)
 
-    def _failed(self, query: Query, flight: Flight, error: RotawareError) -> Answer:
-        """Remember a refusal; serve what is held when there was no answer."""
-        now = self._clock.now()
-        how = MISS if self._cache.get(query, now) is None else EXPIRED
-        overtaken = flight.view.applied < self._view.applied
-        if isinstance(error, AwsError) and not isinstance(error, AwsUnavailableError):
-            flight.outdated = overtaken
-            self._cache.drop(query)
-            if not overtaken and self._ttl_seconds(query) > 0:
-                self._cache.put(query, Entry(error, now, REFUSAL_SECONDS), now)
-            return Answer(error, how)
-        fallback = self._cache.fallback(query, now)
-        if fallback is None:
-            return Answer(error, how)
-        # A source rests for those whom a stale value was good enough for: not after a
-        # forced flight while it is fresh, nor when a sheet has announced another since.
-        if not overtaken and fallback.fresh_seconds(now) == 0:
-            self._cache.put(query, fallback._replace(failed_at=now), now)
-        return Answer(fallback.outcome, STALE_IF_ERROR)
+    def explain(self, debug: Callable[..., None]) -> None:
+        """Say from now on why each read gets what it gets; ``Logger.debug`` does."""
+        from rotaware.explain import Explainer  # noqa: PLC0415  most starts do without
+
+        self._explainer = Explainer(self._holdings, debug)
+
+    @property
+    def explains(self) -> bool:
+        """Whether each read has to come by here, to be explained."""
+        return self._explainer is not None
+
+    def entries(self) -> list[tuple[str, Query, Entry]]:
+        """What is held, each with the name that may be shown."""
+        with self._lock:
+            held = self._holdings.cache.entries(self._clock.now())
+        return [(self._shown(query), query, entry) for query, entry in held]
+
+    @property
+    def overflowed(self) -> int:
+        """How many values had to go because there was no place for them."""
+        return self._holdings.cache.overflowed
+
+    @property
+    def view(self) -> View:
+        """The sheet as last seen."""
+        return self._holdings.view
 
     def _shown(self, query: Query) -> str:
         """What stands for a query in the log (see ``Prefetch.variable``)."""
-        return self._variables.get(query, query.id)
-
-    def _ttl_seconds(self, query: Query) -> float:
-        """For how long a value is fresh; 0 for what is not held at all."""
-        if not self._holds or query.label == AWSPENDING:
-            return 0.0
-        return self._own_ttls.get(query, self._ttls[query.service])
+        return self._holdings.variables.get(query, query.id)

@@ -13,7 +13,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.stand_in import REGION
+from tests.support.stand_in import ACCOUNT, REGION, path_statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,3 +151,21 @@ def test_differs_parameters_may_be_too_large(stand_in: StandIn, size: int) -> No
     )
 
     assert answer["Version"] > 0
+
+
+def test_differs_paths_are_no_resources(stand_in: StandIn) -> None:
+    """In AWS the path is what a role allows to be read by path; here it is anything."""
+    path = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/e2e"
+    keys = stand_in.assume([{**path_statement(), "Resource": [path, f"{path}/*"]}])
+    client = boto3.client(
+        "ssm",
+        region_name=REGION,
+        endpoint_url=stand_in.url,
+        aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
+        aws_session_token=keys["AWS_SESSION_TOKEN"],
+    )
+
+    with contextlib.closing(client), pytest.raises(ClientError) as refused:
+        client.get_parameters_by_path(Path="/e2e")
+    assert refused.value.response["Error"]["Code"] == "AccessDeniedException"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rotaware.errors import AwsError, AwsThrottledError, AwsUnavailableError
 from rotaware.sheet import subject_of, version_digest
+from tests.simulation.scheduler import EPOCH
 from tests.support.events import ACCOUNT, REGION
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ class Cloud:
         self._scheduler = scheduler
         self._random = scheduler.random.random
         self._oracle = oracle
+        self._made: dict[str, float] = {}
         self._tokens = faults.reads_per_second
         self._refilled_at = 0.0
         self._put_at = -1.0
@@ -190,6 +192,8 @@ class Cloud:
     def change(self, name: str, state: SecretState) -> None:
         """Change a secret."""
         self.secrets.setdefault(name, []).append(state)
+        for version in state.stages:
+            self._made.setdefault(version, EPOCH + state.at)
 
     def _lagging(self, history: Sequence[Any], lag_seconds: float) -> Any:
         """Any state that was the latest one within the lag."""
@@ -283,7 +287,7 @@ class Cloud:
         version = request.get("VersionId") or state.version(request["VersionStage"])
         if version is None or version not in state.stages:
             raise AwsError("ResourceNotFoundException", "no such version")
-        return _value(state, version)
+        return self._value(state, version)
 
     def _batch_get_secret_value(self, request: Mapping[str, Any]) -> Answer:
         values = []
@@ -291,23 +295,23 @@ class Cloud:
             state = self._lagging(self.secrets[name], self.faults.secret_lag_seconds)
             version = state.version("AWSCURRENT")
             if version is not None:
-                values.append(_value(state, version))
+                values.append(self._value(state, version))
         return {"SecretValues": values}
+
+    def _value(self, state: SecretState, version: str) -> Answer:
+        return {
+            "ARN": state.arn,
+            "CreatedDate": self._made[version],
+            "Name": state.arn.rpartition(":")[2][:-7],
+            "VersionId": version,
+            "VersionStages": list(state.stages[version]),
+            "SecretString": f"the payload of {version}",
+        }
 
 
 def arn_of(name: str, suffix: str = "a1b2c3") -> str:
     """A secret's ARN."""
     return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}-{suffix}"
-
-
-def _value(state: SecretState, version: str) -> Answer:
-    return {
-        "ARN": state.arn,
-        "Name": state.arn.rpartition(":")[2][:-7],
-        "VersionId": version,
-        "VersionStages": list(state.stages[version]),
-        "SecretString": f"the payload of {version}",
-    }
 
 
 @cache

@@ -9,8 +9,10 @@ wall clock that is set.
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from extension.dialects import AwsExtension
 from extension.endpoint import Endpoint
 from extension.http1 import parse_head
 from extension.routes import route
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
 TOKEN = "canary-token"
 PREFETCH_SECONDS = 5.0
+ROUTE = partial(route, tokens=lambda: (TOKEN,))
 
 
 class Prepared(NamedTuple):
@@ -61,7 +64,7 @@ def request(target: str) -> Prepared:
     if target not in _requests:
         head = f"GET {target} HTTP/1.1\r\nHost: localhost\r\nX-Vault-Token: {TOKEN}"
         parsed = parse_head(head.encode())
-        ask = route(parsed, lambda: TOKEN)
+        ask = ROUTE(parsed)
         assert ask is not None
         _requests[target] = Prepared(
             head.encode(), parsed, ask.query, ask.refresh, ask.instead_of
@@ -133,7 +136,8 @@ class Environment(Host):
         self._endpoint = Endpoint(
             cast("Store", _Observed(self.store, self.witness, scheduler)),
             self.checker,
-            lambda: TOKEN,
+            ROUTE,
+            AwsExtension(),
             self,
         )
 
@@ -204,9 +208,8 @@ class _Observed:
         self._witness = witness
         self._scheduler = scheduler
 
-    @property
-    def epoch(self) -> int:
-        return self._store.epoch
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
 
     def peek(self, query: Query) -> Answer | None:
         read = self._enters()

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import rotaware.cache
+import rotaware.holdings
 import rotaware.publish
-import rotaware.store
 from extension.endpoint import Endpoint
 from invalidator.judge import Judge
 from rotaware.cache import Entry
+from rotaware.holdings import Holdings
 from rotaware.pace import Pace
 from rotaware.publish import _Writer
 from rotaware.store import Store
@@ -43,9 +44,9 @@ def _no_merge(_: Any) -> Any:
 
 
 def _remembers_too_late(real: Any) -> Any:
-    def commit(self: Any, query: Any, flight: Any, fetched: Any) -> Any:
-        flight.view = self._view
-        return real(self, query, flight, fetched)
+    def commit(self: Any, query: Any, flight: Any, *brought: Any) -> Any:
+        flight.view = self.view
+        return real(self, query, flight, *brought)
 
     return commit
 
@@ -109,19 +110,23 @@ def _never(_: Any) -> Any:
 
 
 def _holds_what_was_outdated_on_its_way(real: Any) -> Any:
-    def commit(self: Any, query: Any, flight: Any, fetched: Any) -> Any:
-        view, flight.view = self._view, flight.view
-        self._view = flight.view
+    def commit(self: Any, query: Any, flight: Any, *brought: Any) -> Any:
+        view, flight.view = self.view, flight.view
+        self.view = flight.view
         try:
-            return real(self, query, flight, fetched)
+            return real(self, query, flight, *brought)
         finally:
-            self._view = view
+            self.view = view
 
     return commit
 
 
 def _believes_the_source(_: Any) -> Any:
     return lambda entry, *_: entry
+
+
+def _dates_believed_too_far(_: Any) -> Any:
+    return lambda stamp, created: stamp.since < created + 3600.0
 
 
 def _any_check_will_do(real: Any) -> Any:
@@ -190,25 +195,25 @@ PLANTED = (
         "no merge of an overwritten version", _Writer, "_all_that_is_said", _no_merge
     ),
     Mutant(
-        "the stamp remembered after the fetch", Store, "_commit", _remembers_too_late
+        "the stamp remembered after the fetch", Holdings, "commit", _remembers_too_late
     ),
     Mutant("forgetting without a horizon", rotaware.publish, "derive", _no_horizon),
     Mutant("a horizon too low", rotaware.publish, "derive", _horizon_of_the_write),
     Mutant(
         "a gap unnoticed by readers",
-        rotaware.store,
+        rotaware.holdings,
         "missed",
         _never_says("overwritten"),
     ),
     Mutant(
         "a horizon unnoticed by readers",
-        rotaware.store,
+        rotaware.holdings,
         "missed",
         _never_says("forgotten"),
     ),
     Mutant(
         "a sheet made anew unnoticed",
-        rotaware.store,
+        rotaware.holdings,
         "missed",
         _never_says("recreated"),
     ),
@@ -222,6 +227,12 @@ PLANTED = (
     Mutant("writing what is said already", rotaware.publish, "derive", _writes_anyway),
     Mutant("old copies taken for new ones", _Writer, "_is_old_copy", _never),
     Mutant("nothing provisional", Entry, "weighed", _believes_the_source),
+    Mutant(
+        "versions believed for their dates",
+        rotaware.cache,
+        "predates",
+        _dates_believed_too_far,
+    ),
     Mutant(
         "a check from before is enough", Pace, "is_recent_enough", _any_check_will_do
     ),
@@ -237,5 +248,5 @@ PLANTED = (
         "outdates",
         _any_other_stamp_evicts,
     ),
-    Mutant("each sheet evicts all", rotaware.store, "missed", _evicts_all),
+    Mutant("each sheet evicts all", rotaware.holdings, "missed", _evicts_all),
 )

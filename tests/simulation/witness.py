@@ -261,7 +261,7 @@ class Witness:
         if not isinstance(outcome, Fetched):
             self._expect(
                 any(
-                    str(each.outcome) == str(outcome)
+                    str(outcome).startswith(str(each.outcome))  # then comes advice
                     and self._age(each, read) <= REFUSAL_SECONDS
                     for each in fetches
                 ),

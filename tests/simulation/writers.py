@@ -15,6 +15,7 @@ from tests.simulation.cloud import subject
 from tests.simulation.environment import TraceLog
 from tests.simulation.line import Crash, Line
 from tests.simulation.scheduler import EPOCH, Host
+from tests.support.events import REGION
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger, Metrics
@@ -161,6 +162,7 @@ class Queue:
         invalidator = Invalidator(
             Line(self._cloud, self._scheduler, host),
             self._sheet,
+            region=REGION,
             clock=host,
             random=self._random.random,
             logger=cast("Logger", log),

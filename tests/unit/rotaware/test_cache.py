@@ -183,6 +183,38 @@ def test_the_least_recently_used_goes_first() -> None:
     assert len(cache) == 3
 
 
+def test_what_had_to_make_room_is_counted() -> None:
+    """Not what was replaced or dropped, nor what would have expired anyway."""
+    cache = Cache(2, 0.0)
+    put(cache, "a", "b", "b")
+
+    assert 0 == cache.overflowed
+
+    put(cache, "c")
+
+    assert 1 == cache.overflowed
+
+    cache.drop(Query.secret("b"))
+    put(cache, "d")
+    expired = later(400)
+    cache.put(Query.secret("e"), entry(at=expired), expired)
+
+    assert 1 == cache.overflowed
+
+
+def test_looking_through_all_is_no_use() -> None:
+    """What was used least still goes first; what is too old is left out."""
+    cache = Cache(2, 0.0)
+    put(cache, "a", "b")
+    cache.get(Query.secret("a"), START)
+    looked_at = [query.id for query, _ in cache.entries(START)]
+    put(cache, "c")
+
+    assert ["a", "b"] == sorted(looked_at)
+    assert "ac" == kept(cache, "abc")
+    assert [] == cache.entries(later(300))
+
+
 def test_an_eviction_is_no_use() -> None:
     """Looking through all entries, and marking one, leaves the order as it was."""
     cache = Cache(3, 60.0)
@@ -463,6 +495,20 @@ def test_a_contradiction_is_good_for_longer_each_time_and_then_accepted(
         good_for.append(held.fresh_seconds(START))
 
     assert good_for == [*PROVISIONAL_SECONDS, 300.0, 300.0]
+
+
+@pytest.mark.parametrize(
+    ("created", "good_for"),
+    [(NEW.since - 1, 0.0), (NEW.since, 0.0), (NEW.since + 0.1, 300.0)],
+)
+def test_a_version_made_after_its_stamp_is_no_contradiction(
+    created: float, good_for: float
+) -> None:
+    """A rotation is known to its source before it is stamped."""
+    brought = fetched(QUERY, "v3")._replace(created=created)
+    weighed = Entry(brought, START, 300.0, NEW).weighed({SUBJECT: NEW}, None)
+
+    assert weighed.fresh_seconds(START) == good_for
 
 
 def test_another_stamp_is_doubted_anew() -> None:

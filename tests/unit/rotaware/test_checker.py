@@ -17,6 +17,7 @@ from rotaware.log import Logger
 from rotaware.pace import CHECK_SECONDS
 from rotaware.sheet import Edition, Sheet, encode
 from rotaware.stamps import SsmSheet
+from rotaware.tally import Tally
 from tests.support.clock import ManualClock
 from tests.support.parameter_store import (
     DEADLINE_SECONDS,
@@ -102,6 +103,7 @@ class Environment:
         self.apply: Callable[[Edition], None] = lambda _: None
         self.meeting = Meeting()
         self._log = io.StringIO()
+        self.tally = Tally()
         self.checker = Checker(
             SsmSheet(self.store, NAME),
             self._take_note,
@@ -112,6 +114,7 @@ class Environment:
             log=Logger(
                 service="test", level="INFO", stream=self._log, clock=self.clock
             ),
+            tally=self.tally,
         )
         self.checker._done = self.meeting
         if sheet:
@@ -193,6 +196,33 @@ class TestInterval:
         assert [READ] == environment.store.calls
         assert [1] == environment.applied
         assert 0 == environment.checker.failed_checks
+        assert "found" == environment.checker.state
+
+    def test_checks_are_counted_and_timed(self) -> None:
+        """Those that are throttled, and those that fail otherwise, by themselves."""
+        environment = Environment()
+        began = environment.clock.now()
+
+        assert "unknown" == environment.checker.state
+        assert environment.checker.last_began() is None
+
+        environment.store.before = lambda _: environment.clock.tick(0.25)
+        environment.checker.ensure_checked()
+
+        assert began == environment.checker.last_began()
+        assert {"Checks": 1} == environment.tally.counts()
+        assert {"CheckLatency": [0.25]} == environment.tally.take_latest()
+
+        for error in (throttled(), DENIED, DENIED):
+            environment.refuse(error)
+            environment.interval_after_check()
+
+        assert {
+            "Checks": 4,
+            "ChecksThrottled": 1,
+            "ChecksFailed": 2,
+        } == environment.tally.counts()
+        assert "AccessDeniedException" == environment.checker.state
 
     @pytest.mark.parametrize(("seconds", "checks"), [(4.99, 1), (5.0, 2), (5.01, 2)])
     def test_a_check_is_due_when_the_interval_is_over(

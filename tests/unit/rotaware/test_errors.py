@@ -15,6 +15,7 @@ from rotaware.errors import (
     SettingsError,
     SheetError,
     aws_error,
+    is_named,
 )
 
 
@@ -109,3 +110,20 @@ def test_an_answer_of_aws_has_its_kind(
 
     assert kind is type(error)
     assert (code, "why", status) == (error.code, error.message, error.status)
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "expected"),
+    [
+        ("app/db", "on resource: secret:app/db-AbCdEf", True),
+        ("app/db", "it is denied", False),
+        ("db", "it is not there (db: make it)", True),
+        ("secret", "can't find the specified secret.", False),
+        ("a", "can't find it (b)", False),
+    ],
+)
+def test_whether_a_message_says_a_name(
+    name: str, message: str, *, expected: bool
+) -> None:
+    """A plain word counts only where it was put for its own sake."""
+    assert expected == is_named(name, message)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rotaware.lean import TYPE_CHECKING, NamedTuple, Protocol
+from rotaware.lean import TYPE_CHECKING, NamedTuple, Protocol, overload
 
 
 class Place(NamedTuple):
@@ -149,3 +149,16 @@ def test_a_port_costs_its_implementations_nothing() -> None:
 
     assert not hasattr(Part(), "__dict__")
     assert not TYPE_CHECKING
+
+
+def test_a_signature_for_checkers_is_left_as_it_is() -> None:
+    """What is overloaded costs nothing, and the last definition counts."""
+
+    @overload
+    def double(value: int) -> int: ...
+    @overload
+    def double(value: str) -> str: ...
+    def double(value: int | str) -> int | str:
+        return value * 2
+
+    assert (2, "aa") == (double(1), double("a"))

@@ -352,3 +352,36 @@ def test_a_signal_handler_may_log_during_a_write() -> None:
 def test_anything_is_one_valid_line(message: str, fields: dict[str, Any]) -> None:
     """Whatever is logged, the line is one line of JSON with the message."""
     assert message == logged(message, **fields)["message"]
+
+
+def test_debug_lines_are_written_at_their_level_only() -> None:
+    """They explain; who wants to know asks for them."""
+    for level, count in (("DEBUG", 1), ("INFO", 0)):
+        stream = io.StringIO()
+        logger(stream, level).debug("because", name="db")
+
+        assert count == stream.getvalue().count('"level":"DEBUG"')
+
+
+def test_a_line_of_another_kind_goes_out_as_it_is() -> None:
+    """Whatever the level; and like every line, it never raises."""
+    stream = io.StringIO()
+    logger(stream, "NONE").write('{"_aws":{}}')
+
+    assert '{"_aws":{}}\n' == stream.getvalue()
+
+    stream.close()
+    logger(stream).write("into nowhere")
+
+
+def test_a_line_knows_its_invocation() -> None:
+    """By the key that Powertools has for it, when there is one."""
+    stream = io.StringIO()
+    log = logger(stream)
+    log.info("before")
+    log.function_request_id = "6c3cb1b4"
+    log.info("meanwhile")
+    before, meanwhile = map(json.loads, stream.getvalue().splitlines())
+
+    assert "function_request_id" not in before
+    assert "6c3cb1b4" == meanwhile["function_request_id"]

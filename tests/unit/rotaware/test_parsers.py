@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/db-AbCdEf"
 MANAGED_ARN = ARN.replace("prod/db", "rds!db-3ce4f6")
+NO_NAME = (
+    "is no variable's name; list names of letters, digits and '_', with commas between"
+)
 
 
 @pytest.mark.parametrize(
@@ -33,11 +37,14 @@ MANAGED_ARN = ARN.replace("prod/db", "rds!db-3ce4f6")
         (parsers.version_number, "12", "12"),
         (parsers.port, "1", 1),
         (parsers.port, "65535", 65535),
+        (parsers.ports, "4000", (4000,)),
+        (parsers.ports, " 8080, 4000 ", (8080, 4000)),
         (parsers.timeout, "0", None),
         (parsers.timeout, "1500", 1.5),
         (parsers.flag("TRUE", "FALSE"), "TRUE", True),
         (parsers.flag("TRUE", "FALSE"), "false", False),
         (parsers.flag("on", "off"), "On", True),
+        (parsers.one_of("a", "b-c"), " B-C ", "b-c"),
         (parsers.log_level, "debug", "DEBUG"),
         (parsers.log_level, "warn", "WARNING"),
         (parsers.log_level, "Information", "INFO"),
@@ -53,6 +60,8 @@ MANAGED_ARN = ARN.replace("prod/db", "rds!db-3ce4f6")
         (parsers.or_default(parsers.nonempty, "a"), " ", "a"),
         (parsers.or_default(parsers.nonempty, "a"), "b", "b"),
         (parsers.path, "/var/task/config.yaml", "/var/task/config.yaml"),
+        (parsers.variable_names, "DB_PASSWORD", ("DB_PASSWORD",)),
+        (parsers.variable_names, " b1 , A,_C ", ("b1", "A", "_C")),
         (parsers.namespace, "team_a-1.x", "team_a-1.x"),
         (parsers.namespace, "a" * 128, "a" * 128),
         (parsers.stamps, "ssm", "ssm"),
@@ -98,13 +107,26 @@ def test_it_reads(parse: Callable[[str], object], text: str, value: object) -> N
         (parsers.port, "0", "'0' is not a whole number from 1 to 65535"),
         (parsers.port, "65536", "'65536' is not a whole number from 1 to 65535"),
         (parsers.port, "9001", "9001 is reserved by Lambda; use another port"),
+        (parsers.ports, "", "is empty"),
+        (parsers.ports, "4000,", "'' is not a whole number from 1 to 65535"),
+        (parsers.ports, "4000 8080", "'4000 8080' is not a whole number"),
+        (parsers.ports, "4000,9001", "9001 is reserved by Lambda; use another port"),
+        (parsers.ports, "1,4000,2,4000", "4000 is listed twice; list it once"),
         (parsers.timeout, "-5", "'-5' is not a whole number from 0"),
         (parsers.flag("on", "off"), "yes", "'yes' is neither; use on or off"),
+        (parsers.one_of("a", "b"), "", "'' is none; use a or b"),
+        (parsers.one_of("a", "b"), "ab", "'ab' is none; use a or b"),
         (parsers.log_level, "loud", "'loud' is no level; use debug, info, warn"),
         (parsers.nonempty, "  ", "is empty; give it a value, or remove it"),
         (parsers.path, "", "is empty"),
         (parsers.path, "config.yaml", "is no absolute path; start it with /"),
         (parsers.path, "/a\0b", "is no absolute path"),
+        (parsers.variable_names, " ", "is empty"),
+        (parsers.variable_names, "A,,B", f"name 2 of 3 {NO_NAME}"),
+        (parsers.variable_names, "A B", "name 1 of 1 is no variable's name"),
+        (parsers.variable_names, "1A", "name 1 of 1 is no variable's name"),
+        (parsers.variable_names, "\u00e9", "name 1 of 1 is no variable's name"),
+        (parsers.variable_names, "A,B,A", "name 3 of 3 is there before; list it once"),
         (parsers.namespace, "", "must be 1 to 128 letters"),
         (parsers.namespace, "a/b", "must be 1 to 128 letters"),
         (parsers.namespace, "a" * 129, "must be 1 to 128 letters"),
@@ -159,6 +181,22 @@ def test_a_shown_name_is_short_and_printable() -> None:
     assert "a" * 64 == parsers.shown_name("a" * 65)
     assert r"'\xe9'" == parsers.shown_name("\u00e9")
     assert r"'\x1b'" == parsers.shown_name("\x1b")
+
+
+@given(st.text())
+def test_what_is_no_variables_name_is_never_quoted(text: str) -> None:
+    """It may be the ciphertext, or the secret itself: the refusal only counts."""
+    try:
+        outcome = ",".join(parsers.variable_names(text))
+    except ValueError as error:
+        outcome = re.sub(r"^name \d+ of \d+ ", "", str(error))
+
+    assert outcome in {
+        ",".join(name.strip() for name in text.split(",")),
+        "is empty; give it a value, or remove it",
+        NO_NAME,
+        "is there before; list it once",
+    }
 
 
 @given(st.text())

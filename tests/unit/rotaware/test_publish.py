@@ -182,7 +182,7 @@ class TestPublish:
         """Without a sheet, one is made, never put over another's."""
         account = Account()
 
-        assert Published(1, 1) == account.publish()
+        assert (1, 1) == account.publish()[:2]
         assert Sheet(0, 0, NOW_MS, {"s": Stamp(version_digest("v1"), NOW)}) == (
             account.last.sheet
         )
@@ -191,7 +191,7 @@ class TestPublish:
         """Read, judge, write, judge."""
         account = Account(document(0, s="v0", t="v5"))
 
-        assert Published(1, 2) == account.publish()
+        assert (1, 2) == account.publish()[:2]
         assert [READ, JUDGE, WRITE, JUDGE] == account.calls
         assert {"s": version_digest("v1"), "t": version_digest("v5")} == account.says()
 
@@ -199,7 +199,7 @@ class TestPublish:
         """What the sheet already says costs one read and one question."""
         account = Account(document(0, s="v1"))
 
-        assert Published(0, 1) == account.publish()
+        assert (0, 1) == account.publish()[:2]
         assert [READ, JUDGE] == account.calls
         assert not account.log.getvalue()
 
@@ -211,18 +211,18 @@ class TestPublish:
         """
         account = Account(document(0, s="v1", t="v1"))
 
-        assert Published(1, 2) == account.publish(s=changed_at)
+        assert (1, 2) == account.publish(s=changed_at)[:2]
         renewed = account.last.sheet.stamps["s"]
         assert version_digest("v1") == renewed.version
         assert max(NOW, changed_at) <= renewed.since
         assert stamps(t="v1")["t"] == account.last.sheet.stamps["t"]
-        assert Published(0, 2) == account.publish(s=changed_at)
+        assert (0, 2) == account.publish(s=changed_at)[:2]
 
     def test_an_earlier_change_is_stamped_already(self) -> None:
         """And what an event says of others than were judged counts for nothing."""
         account = Account(document(0, s="v1", t="v1"))
 
-        assert Published(0, 1) == account.publish(s=BORN - 0.1, t=NOW)
+        assert (0, 1) == account.publish(s=BORN - 0.1, t=NOW)[:2]
 
     @pytest.mark.parametrize("documents", [(), (document(0, t="v1"),)])
     def test_nothing_to_say_writes_nothing(self, documents: Sequence[str]) -> None:
@@ -230,7 +230,7 @@ class TestPublish:
         account = Account(*documents)
         account.current = {}
 
-        assert Published(0, len(documents)) == account.publish()
+        assert (0, len(documents)) == account.publish()[:2]
         assert [READ, JUDGE] == account.calls
 
     def test_a_write_is_logged(self) -> None:
@@ -242,6 +242,17 @@ class TestPublish:
 
         assert (2, 1, 2) == (line["generation"], line["base"], line["stamps"])
 
+    def test_it_tells_how_full_the_sheet_is(self) -> None:
+        """The part of its room that the sheet takes, written or found."""
+        account = Account()
+        written = account.publish(max_bytes=1000)
+
+        expected = len(encode(account.last.sheet)) / 1000
+        assert [expected] * 2 == [
+            written.fullness,
+            account.publish(max_bytes=1000).fullness,
+        ]
+
     def test_a_batch_is_one_write(self) -> None:
         """As many subjects as a batch may have fit, and cost what one costs."""
         account = Account(document(0, t="v0"))
@@ -250,7 +261,7 @@ class TestPublish:
             for number in range(MAX_BATCH)
         }
 
-        assert Published(MAX_BATCH, 2) == account.publish()
+        assert (MAX_BATCH, 2) == account.publish()[:2]
         assert [READ, JUDGE, WRITE, JUDGE] == account.calls
 
     def test_a_rotation_meanwhile_is_stamped_too(self) -> None:
@@ -258,7 +269,7 @@ class TestPublish:
         account = Account(document(0, s="v0"))
         account.at({4: lambda: account.current.update(s="v2")})
 
-        assert Published(1, 3) == account.publish()
+        assert (1, 3) == account.publish()[:2]
         assert {"s": version_digest("v2")} == account.says()
         assert [READ, JUDGE, WRITE, JUDGE] * 2 == account.calls
 
@@ -267,7 +278,7 @@ class TestPublish:
         account = Account(document(0, s="v0"))
         account.at({3: account.overwrite(document(1, s="v0", t="v1"))})
 
-        assert Published(1, 4) == account.publish()
+        assert (1, 4) == account.publish()[:2]
         assert {"s": version_digest("v1"), "t": version_digest("v1")} == account.says()
         assert OVERWRITTEN in account.calls
         assert 3 == account.last.sheet.base
@@ -276,7 +287,7 @@ class TestPublish:
         """Repairing for its own sake would make writers overwrite each other."""
         account = Account(document(0), document(1, t="v1"), document(1, s="v1", t="v1"))
 
-        assert Published(0, 3) == account.publish()
+        assert (0, 3) == account.publish()[:2]
         assert 0 == account.store.count("PutParameter")
 
     def test_somebody_else_creates_the_sheet_first(self) -> None:
@@ -284,7 +295,7 @@ class TestPublish:
         account = Account()
         account.at({3: account.overwrite(document(0, t="v1"))})
 
-        assert Published(1, 2) == account.publish()
+        assert (1, 2) == account.publish()[:2]
         assert {"s", "t"} == account.says().keys()
 
     def test_the_sheet_is_deleted_meanwhile(self) -> None:
@@ -296,7 +307,7 @@ class TestPublish:
         account.current = {"t": "v1"}
         account.publish()
 
-        assert Published(1, 1) == published
+        assert (1, 1) == published[:2]
         assert moved.is_moved
         assert (1, 1, NOW_MS + PAUSE_MS) == account.last.sheet[:3]
 
@@ -310,7 +321,7 @@ class TestPublish:
 
         account.at({3: anew})
 
-        assert Published(1, 3) == account.publish()
+        assert (1, 3) == account.publish()[:2]
         assert {"s": version_digest("v1"), "t": version_digest("v1")} == account.says()
         assert (2, 2, NOW_MS + PAUSE_MS) == account.last.sheet[:3]
 
@@ -356,7 +367,7 @@ class TestGaps:
         lags = iter([0, 2] * times)
         account.store.lag = lambda: next(lags, 0)
 
-        assert Published(1, 4) == account.publish()
+        assert (1, 4) == account.publish()[:2]
         assert 0 == account.last.sheet.horizon
         assert {"s", "t", "u"} == account.says().keys()
         assert times + 1 == account.calls.count(OVERWRITTEN)
@@ -369,7 +380,7 @@ class TestGaps:
         )
         account.at({4: raises(throttled())})
 
-        assert Published(1, 5) == account.publish()
+        assert (1, 5) == account.publish()[:2]
         third = Call("GetParameter", f"{NAME}:3")
         broken_off = [READ, JUDGE, OVERWRITTEN, third]
         assert [*broken_off, READ, JUDGE, third, WRITE, JUDGE] == account.calls
@@ -391,7 +402,7 @@ class TestGaps:
 
         account.at({4: anew})
 
-        assert Published(1, 4) == account.publish()
+        assert (1, 4) == account.publish()[:2]
         assert {"s", "x", "y"} == account.says().keys()
 
     @pytest.mark.parametrize("text", ["garbage", '{"format":2}'])
@@ -420,7 +431,7 @@ class TestConditionalWrites:
         """In a table without items the first stamp makes the item."""
         table = Table()
 
-        assert Published(1, 1) == table.publish()
+        assert (1, 1) == table.publish()[:2]
         expected = Sheet(0, 0, NOW_MS, {"s": Stamp(version_digest("v1"), NOW)})
         assert expected == decode(table.items.document(NAMESPACE))
         assert ["GetItem", "judge", "PutItem", "judge"] == table.operations
@@ -430,7 +441,7 @@ class TestConditionalWrites:
         table = Table(document(0, s="v0"))
         table.at({3: lambda: table.items.put(NAMESPACE, document(1, s="v0", t="v1"))})
 
-        assert Published(1, 3) == table.publish()
+        assert (1, 3) == table.publish()[:2]
         said = decode(table.items.document(NAMESPACE))
         assert {"s", "t"} == said.stamps.keys()
         assert (2, 0) == said[:2]
@@ -443,7 +454,7 @@ class TestConditionalWrites:
         table = Table(document(5, s="v0", t="v1"))
         table.at({3: lambda: table.items.delete(NAMESPACE)})
 
-        assert Published(1, 1) == table.publish()
+        assert (1, 1) == table.publish()[:2]
         said = decode(table.items.document(NAMESPACE))
         assert (0, 0, NOW_MS + PAUSE_MS) == said[:3]
         assert {"s"} == said.stamps.keys()
@@ -453,7 +464,7 @@ class TestConditionalWrites:
         table = Table(document(0, s="v0"))
         table.at({3: lambda: table.items.put(NAMESPACE, document(1, s="v1"))})
 
-        assert Published(0, 2) == table.publish()
+        assert (0, 2) == table.publish()[:2]
         assert ["GetItem", "judge", "PutItem", "GetItem", "judge"] == table.operations
 
     def test_a_table_that_does_not_exist(self) -> None:
@@ -616,7 +627,7 @@ class TestTroubles:
         account.store.lag = lambda: next(lags)
         account.at({4: lambda: account.current.update(s="v2")})
 
-        assert Published(1, 3) == account.publish()
+        assert (1, 3) == account.publish()[:2]
         assert [
             READ,
             JUDGE,
@@ -639,7 +650,7 @@ class TestTroubles:
 
         account.at({4: gone})
 
-        assert Published(1, 1) == account.publish()
+        assert (1, 1) == account.publish()[:2]
         assert {"s": version_digest("v2")} == account.says()
 
     def test_an_old_copy_of_another_birth_is_not_believed(self) -> None:
@@ -652,7 +663,7 @@ class TestTroubles:
         lags = iter([0, 1])
         account.store.lag = lambda: next(lags, 0)
 
-        assert Published(1, 4) == account.publish()
+        assert (1, 4) == account.publish()[:2]
         repaired = [READ, READ, JUDGE, OVERWRITTEN, WRITE, JUDGE]
         assert [READ, JUDGE, WRITE, *repaired] == account.calls
         assert {"s", "t"} == account.says().keys()
@@ -679,5 +690,5 @@ class TestTroubles:
 
         account.at({4: anew})
 
-        assert Published(1, 2) == account.publish()
+        assert (1, 2) == account.publish()[:2]
         assert {k: version_digest(v) for k, v in says.items()} == account.says()

@@ -189,7 +189,33 @@ def test_a_query_says_all_that_makes_answers_differ(
     query: Query, fields: tuple[object, ...]
 ) -> None:
     """Version, label and decryption are part of the key; AWSCURRENT is the default."""
-    assert fields == tuple(query)
+    assert (*fields, None) == tuple(query)
+
+
+def test_a_variable_is_a_query_of_kms() -> None:
+    """Its name says all: it has one version, and no label."""
+    assert ("kms", "DB_PASSWORD", None, None, True, None) == tuple(
+        Query.variable("DB_PASSWORD")
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "fields"),
+    [
+        (Query.path("/a"), ("/a", False, True)),
+        (Query.path("/a/b/"), ("/a/b", False, True)),
+        (Query.path("/"), ("/", False, True)),
+        (Query.path("/a", recursive=False), ("/a", False, False)),
+        (Query.path("/a", decrypt=True), ("/a", True, True)),
+    ],
+)
+def test_a_path_is_a_query_of_its_own(query: Query, fields: tuple[object, ...]) -> None:
+    """With or without a slash behind it, it is the same."""
+    path, decrypt, recursive = fields
+
+    assert ("ssm", path, None, None, decrypt, recursive) == tuple(query)
+    assert query.is_path
+    assert not Query.parameter("/a").is_path
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,13 @@ DEFAULTS = Settings(
     snap_start=False,
     managed_instances=False,
     config_path="/var/task/config.yaml",
+    kms_env=(),
+    legacy_ports=(),
+    dialect="aws-extension",
     log_level="INFO",
     service="rotaware",
+    metrics=False,
+    metrics_namespace="rotaware",
 )
 
 
@@ -74,6 +79,9 @@ def test_nothing_needs_to_be_set() -> None:
         ("ROTAWARE_STALE_IF_ERROR", "0", "stale_if_error_seconds", 0.0),
         ("ROTAWARE_PREFETCH", "off", "prefetch", False),
         ("ROTAWARE_CONFIG", "/opt/c.yaml", "config_path", "/opt/c.yaml"),
+        ("ROTAWARE_KMS_ENV", "DB_PASSWORD, KEY", "kms_env", ("DB_PASSWORD", "KEY")),
+        ("ROTAWARE_LEGACY_PORTS", "4000,8080", "legacy_ports", (4000, 8080)),
+        ("ROTAWARE_DIALECT", "Agent", "dialect", "agent"),
         ("POWERTOOLS_SERVICE_NAME", "billing", "service", "billing"),
         ("POWERTOOLS_SERVICE_NAME", "", "service", "rotaware"),
         ("POWERTOOLS_LOG_LEVEL", "Debug", "log_level", "DEBUG"),
@@ -153,6 +161,13 @@ def test_dynamodb_is_called_for_its_sheet_alone(
     assert services == Settings.from_environ(environ).services
 
 
+def test_kms_is_called_for_variables_alone() -> None:
+    """What the environment says of KMS matters to nobody else, either."""
+    services = Settings.from_environ({"ROTAWARE_KMS_ENV": "A"}).services
+
+    assert ("secretsmanager", "ssm", "kms") == services
+
+
 @pytest.mark.parametrize(
     "environ",
     [
@@ -172,6 +187,7 @@ def test_prefetch_is_off_where_it_would_be_lost(
     [
         ("ROTAWARE_TOKEN_FILE", "token", "is no absolute path; start it with /"),
         ("ROTAWARE_NAMESPACE", "a/b", "must be 1 to 128 letters"),
+        ("ROTAWARE_FALLBACK", "yes", "'yes' is none; use none or in-process"),
     ],
 )
 def test_what_is_no_field_is_checked_too(name: str, text: str, fault: str) -> None:
@@ -219,13 +235,29 @@ def test_an_unknown_variable_is_a_typing_error(name: str, fix: str) -> None:
     assert (expected,) == problems({name: "a value that is not quoted"})
 
 
-@pytest.mark.parametrize("name", ["ROTAWARE_KMS_ENV", "ROTAWARE_LEGACY_PORTS"])
-def test_what_a_later_version_can_do_is_refused(name: str) -> None:
-    """A setting that this version cannot fulfil is never ignored."""
-    (problem,) = problems({name: "x"})
+@pytest.mark.parametrize("port", ["4000", "2773"])
+def test_a_further_port_is_another_one(port: str) -> None:
+    """The extension's own port answers only those who have the token."""
+    environ = {
+        "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": port,
+        "ROTAWARE_LEGACY_PORTS": "8080,4000,2773",
+    }
 
-    assert problem.startswith(f"{name}: this version ")
-    assert problem.endswith("; remove the variable")
+    assert (
+        f"ROTAWARE_LEGACY_PORTS: {port} is the extension's own port; leave it out",
+    ) == problems(environ)
+
+
+def test_without_a_port_of_its_own_there_is_none_to_compare() -> None:
+    """A port that is none is the one problem then."""
+    (problem,) = problems(
+        {
+            "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": "http",
+            "ROTAWARE_LEGACY_PORTS": "4000",
+        }
+    )
+
+    assert problem.startswith("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT: 'http' is")
 
 
 def refusal(environ: dict[str, str]) -> SettingsError:

@@ -31,6 +31,7 @@ from rotaware.sheet import (
     merge,
     missed,
     outdates,
+    predates,
     subject_of,
     version_digest,
 )
@@ -421,6 +422,16 @@ class TestDerive:
         sheet = derive(edition(7, base, horizon=2, born=5), {}, {}, now_seconds=NOW)
 
         assert (7, horizon, born) == (sheet.base, sheet.horizon, sheet.born)
+
+
+@pytest.mark.parametrize(
+    ("created", "before"), [(8.9, False), (9.0, False), (9.1, True)]
+)
+def test_a_stamp_knows_nothing_of_later_versions(
+    created: float, *, before: bool
+) -> None:
+    """A version made in the stamp's own second may be the one that it speaks of."""
+    assert before is predates(Stamp("digest", 9), created)
 
 
 class TestReaders:

@@ -17,7 +17,7 @@ from rotaware.errors import (
 )
 from rotaware.secret import PARAMETER_STORE, SECRETS_MANAGER, Fetched, Query
 from rotaware.sheet import subject_of
-from rotaware.source import PARAMETERS_BATCH, SECRETS_BATCH, AwsSource
+from rotaware.source import MAX_PAGES, PARAMETERS_BATCH, SECRETS_BATCH, AwsSource
 from tests.support.fake_aws import Call, FakeAws
 
 CANARY = "canary-91c4e2"
@@ -261,6 +261,21 @@ def test_a_document_is_what_the_aws_extension_would_serve(
 
 
 @pytest.mark.parametrize(
+    ("query", "answer", "created"),
+    [
+        (Query.secret("db"), SECRET, 1668586960.499),
+        (Query.secret("db"), {**SECRET, "CreatedDate": None}, 0.0),
+        (Query.parameter("/app/db"), {"Parameter": PARAMETER}, 1668586960.362),
+    ],
+)
+def test_a_value_knows_when_its_version_was_made(
+    query: Query, answer: Any, created: float
+) -> None:
+    """By AWS's clock, whatever kind it is."""
+    assert created == fetch(query, answer).created
+
+
+@pytest.mark.parametrize(
     ("query", "answer", "known"),
     [
         (Query.secret("db"), SECRET, (ARN, subject_of(ARN), VERSION_ID, True)),
@@ -334,6 +349,72 @@ def test_an_answer_tells_what_a_stamp_would_say_of_it(
     got = fetch(query, answer)
 
     assert known == (got.arn, got.subject, got.version, got.current)
+
+
+# --- a path
+
+
+def test_a_path_is_asked_for_page_by_page() -> None:
+    """Each page for the same, with the time limit; until there is no token."""
+    path = Query.path("/app/", recursive=False, decrypt=True)
+    here, aws = source(
+        {"Parameters": [parameter("/app/a")], "NextToken": "1"},
+        {"Parameters": [], "NextToken": "2"},
+        {"Parameters": [parameter("/app/b")]},
+        ssm=4.0,
+    )
+    found = here.fetch(path)
+    request = {
+        "Path": "/app",
+        "Recursive": False,
+        "WithDecryption": True,
+        "MaxResults": 10,
+    }
+
+    assert [
+        Call(PARAMETER_STORE, "GetParametersByPath", request, 4.0),
+        Call(PARAMETER_STORE, "GetParametersByPath", request | {"NextToken": "1"}, 4.0),
+        Call(PARAMETER_STORE, "GetParametersByPath", request | {"NextToken": "2"}, 4.0),
+    ] == aws.calls
+    names = [Query.parameter(f"/app/{name}", decrypt=True) for name in "ab"]
+    assert names == list(found.members or ())
+    assert [parameter(f"/app/{name}")["ARN"] for name in "ab"] == [
+        each.arn for each in found.brought
+    ]
+    assert (None, "", "") == (found.subject, found.arn, found.version)
+
+
+def test_pages_of_a_path_without_an_end_are_not_followed_for_ever() -> None:
+    """It is refused then, as one with too many parameters."""
+    here, aws = source(*[{"Parameters": [], "NextToken": "again"}] * (MAX_PAGES + 1))
+
+    with pytest.raises(AwsError) as refused:
+        here.fetch(Query.path("/app"))
+
+    assert "TooManyParameters" == refused.value.code
+    assert MAX_PAGES == len(aws.calls)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        {"Parameters": None},
+        {"Parameters": [7]},
+        {"Parameters": [{}]},
+        {"Parameters": [{**PARAMETER, "Name": 7}]},
+        {"Parameters": [{**PARAMETER, "Name": [CANARY]}]},
+        {"Parameters": [PARAMETER, {**PARAMETER, "Value": None}]},
+    ],
+)
+def test_a_page_that_cannot_be_understood_is_no_answer(page: Any) -> None:
+    """No part of a path is taken for the whole."""
+    with pytest.raises(AwsUnavailableError) as malformed:
+        fetch(Query.path("/app"), page)
+
+    assert "MalformedResponse" == malformed.value.code
+    assert "/app" in malformed.value.message
+    assert CANARY not in malformed.value.message
+    assert malformed.value.__context__ is None
 
 
 SECRET_ERRORS: list[Any] = [
@@ -447,13 +528,25 @@ def test_no_field_can_break_a_fetch(field: str, value: Any) -> None:
         json.dumps(got.value.reveal())
 
 
-@pytest.mark.parametrize("error", [DENIED, DOWN, AwsTimeoutError("late")])
-def test_what_aws_refuses_goes_through(error: AwsError) -> None:
-    """As AWS said it."""
-    with pytest.raises(AwsError) as refused:
+@pytest.mark.parametrize("error", [DOWN, AwsTimeoutError("late")])
+def test_that_aws_did_not_answer_goes_through(error: AwsError) -> None:
+    """As it was said; it is nothing about the secret."""
+    with pytest.raises(AwsError) as failed:
         fetch(Query.secret("db"), error)
 
-    assert refused.value is error
+    assert failed.value is error
+
+
+@pytest.mark.parametrize("query", [Query.secret("db"), Query.path("/app")])
+def test_what_aws_refuses_goes_through_with_advice(query: Query) -> None:
+    """AWS's code, status and words; and nothing hangs on it that holds a value."""
+    with pytest.raises(AwsError) as refused:
+        fetch(query, DENIED)
+    error = refused.value
+
+    assert (DENIED.code, DENIED.status) == (error.code, error.status)
+    assert error.message.startswith(f"{DENIED.message} ({query.id}: ")
+    assert (None, None) == (error.__cause__, error.__context__)
 
 
 # --- batches
@@ -466,7 +559,11 @@ def test_secrets_go_by_twenty_and_parameters_by_ten() -> None:
     parameters = [Query.parameter(f"p{number}") for number in range(21)]
     decrypted = [Query.parameter(f"d{number}", decrypt=True) for number in range(3)]
     labelled = [Query.parameter("l", "3"), Query.parameter("l", label="Dev")]
-    alone = [Query.secret("s1", "v1"), Query.secret("s1", None, "AWSPREVIOUS")]
+    alone = [
+        Query.secret("s1", "v1"),
+        Query.secret("s1", None, "AWSPREVIOUS"),
+        Query.path("/app"),
+    ]
     batches = here.batches([*alone, *secrets, *parameters, *decrypted, *labelled])
 
     assert (SECRETS_BATCH, PARAMETERS_BATCH) == (20, 10)
@@ -479,6 +576,7 @@ def test_secrets_go_by_twenty_and_parameters_by_ten() -> None:
         decrypted,
         [alone[0]],
         [alone[1]],
+        [alone[2]],
     ] == batches
 
 
@@ -517,6 +615,66 @@ def test_a_batch_of_secrets_is_one_call() -> None:
         names[2]: names[2],
         names[3]: secret("by-part")["ARN"],
     } == arns(found)
+
+
+HYPHENATED = secret("my-db-abc123")
+TWIN = {**secret("my-db"), "ARN": secret("my-db")["ARN"].replace("a1b2c3", "abc123")}
+
+
+@pytest.mark.parametrize(
+    ("ids", "sent", "matched"),
+    [
+        # All that AWS lets stand in a name, also in those that it makes itself.
+        (
+            ["a/b_c+d=e.f@g-h", "rds!db-1", "A", "a"],
+            [secret(name) for name in ("rds!db-1", "a", "A", "a/b_c+d=e.f@g-h")],
+            {name: name for name in ("a/b_c+d=e.f@g-h", "rds!db-1", "A", "a")},
+        ),
+        # A name whose end looks like the suffix of an ARN.
+        (["my-db-abc123"], [HYPHENATED], {"my-db-abc123": "my-db-abc123"}),
+        (
+            [HYPHENATED["ARN"].removesuffix("-a1b2c3")],
+            [HYPHENATED],
+            {HYPHENATED["ARN"].removesuffix("-a1b2c3"): "my-db-abc123"},
+        ),
+        # The whole ARN of one is a part of the other's: the name is left to a call.
+        (
+            [TWIN["ARN"], "my-db-abc123"],
+            [TWIN, HYPHENATED],
+            {TWIN["ARN"]: "my-db"},
+        ),
+        # Another account's by a part of its ARN, and ours by the name that both have.
+        ([secret("db", "9" * 12)["ARN"][:-7], "db"], [secret("db", "9" * 12)], {}),
+        # One secret under two ids: the name is left to a single call.
+        ([secret("db")["ARN"], "db"], [secret("db")], {secret("db")["ARN"]: "db"}),
+        # The same, where AWS sends it for each.
+        (
+            [secret("db")["ARN"], "db"],
+            [secret("db"), secret("db")],
+            {secret("db")["ARN"]: "db"},
+        ),
+        # A part of an ARN and its name.
+        (
+            [secret("db")["ARN"][:-7], "other"],
+            [secret("other"), secret("db")],
+            {secret("db")["ARN"][:-7]: "db", "other": "other"},
+        ),
+    ],
+    ids=range(8),
+)
+def test_answers_of_a_batch_find_their_questions(
+    ids: list[str], sent: list[Any], matched: dict[str, str]
+) -> None:
+    """By ARN, by a part of it, by name; what is in doubt is asked for alone."""
+    queries = [Query.secret(name) for name in [*ids, "never-there"]]
+    here, _ = source({"SecretValues": sent})
+    found = here.fetch_many(queries)
+
+    assert matched == {
+        query.id: fetched.value.reveal()["Name"]
+        for query, fetched in found.items()
+        if isinstance(fetched, Fetched)
+    }
 
 
 def test_the_pages_of_a_batch_are_followed() -> None:
@@ -686,3 +844,15 @@ def test_another_accounts_parameter_of_the_same_name_is_not_taken_for_ours() -> 
     here, _ = source({"Parameters": [theirs]})
 
     assert {foreign.id: foreign.id} == arns(here.fetch_many([ours, foreign]))
+
+
+def test_a_binary_secret_that_parameter_store_passes_on() -> None:
+    """It has no Value, and may have no version: as the AWS extension, null and 0."""
+    passed_on = {
+        name: REFERENCE[name] for name in REFERENCE if name not in ("Value", "Version")
+    }
+    fetched = fetch(Query.parameter(REFERENCE_NAME), {"Parameter": passed_on})
+    parameter = fetched.value.reveal()["Parameter"]
+
+    assert (None, 0) == (parameter["Value"], parameter["Version"])
+    assert VERSION_ID == fetched.version

@@ -28,8 +28,9 @@ from rotaware.flight import (
     STALE_IF_ERROR,
     Answer,
 )
+from rotaware.holdings import REFUSAL_SECONDS
 from rotaware.secret import AWSPENDING, Fetched, Prefetch, Query
-from rotaware.store import PATIENCE_SECONDS, REFUSAL_SECONDS
+from rotaware.store import PATIENCE_SECONDS
 from tests.support.fake_source import World, arn_of, edition, version_of
 
 if TYPE_CHECKING:
@@ -1221,3 +1222,101 @@ def test_what_stood_in_a_variable_never_reaches_the_log() -> None:
     (line,) = lines(here)
     assert ("SECRET_KEY", "AccessDeniedException") == (line["name"], line["code"])
     assert "hunter2" not in here.lines.getvalue()
+
+
+# --- what is counted, and told to a person
+
+
+def test_evictions_are_counted_by_their_cause() -> None:
+    """What a stamp evicted has a delay; what is doubted has none."""
+    here = world()
+    here.source.now["other"] = "v1"
+    here.store.get(DB)
+    here.store.get(Query.secret("other"))
+    since = int(here.clock.now().wall)
+    here.clock.tick(7)
+    here.store.apply(edition(1, {"db": ("v2", since), "other": ("v2", since)}))
+
+    assert {"EvictionsStamped": 2} == here.store.tally.counts()
+    assert {"EvictionDelay": [7.0, 7.0]} == here.store.tally.take_latest()
+
+    here.source.now["db"] = "v2"
+    here.store.get(DB)
+    here.store.apply(edition(9, {}, base=4))
+    here.store.apply(edition(9, {}, base=4))
+
+    assert {
+        "EvictionsOverwritten": 1,
+        "EvictionsStamped": 2,
+    } == here.store.tally.counts()
+    assert {} == here.store.tally.take_latest()
+
+
+def test_a_sheet_that_evicts_nothing_counts_nothing() -> None:
+    """Others' stamps are none of our business."""
+    here = world()
+    here.store.get(DB)
+    here.store.apply(edition(1, {"other": ("v2", 5)}))
+
+    assert {} == here.store.tally.counts()
+    assert {} == here.store.tally.measured()
+
+
+def test_what_is_held_can_be_looked_through() -> None:
+    """Each entry, under the name that may be shown; and what the sheet said."""
+    here = world(max_entries=1)
+    here.store.expect([Prefetch(DB, None, "SECRET_DB")])
+    here.store.get(DB)
+    ((name, query, held),) = here.store.entries()
+
+    assert ("SECRET_DB", DB, 300.0) == (name, query, held.ttl_seconds)
+    assert here.store.view.applied == 0
+    assert 0 == here.store.overflowed
+
+    here.source.now["other"] = "v1"
+    here.store.get(Query.secret("other"))
+    here.store.apply(edition(1, {}))
+
+    assert ["other"] == [name for name, _, _ in here.store.entries()]
+    assert edition(1, {}) == here.store.view.edition
+    assert 1 == here.store.overflowed
+
+
+def test_each_decision_is_explained_on_demand() -> None:
+    """A miss, a wait, a hit, a sheet; before that nothing is."""
+    here = world()
+    here.store.get(DB)
+
+    assert [False, []] == [here.store.explains, lines(here)]
+
+    told_of: list[str] = []
+    here.store.explain(lambda message, **_: told_of.append(message))
+    with here.source.gate("db") as gate:
+        readers = [here.start(DB, refresh=True)]
+        gate.wait_for_arrival()
+        readers.append(here.start(DB, refresh=True))
+        gate.open()
+        for reader in readers:
+            reader.answer()
+
+    assert here.store.explains
+    assert {
+        "asking the source",
+        "waiting for the source",
+        "the source answered",
+    } == set(told_of)
+
+    told_of.clear()
+    here.store.get(DB)
+    here.store.peek(DB)
+    here.store.apply(edition(1, {}))
+    for thread in here.store.prefetch([Query.secret("other")]):
+        thread.join(10)
+
+    assert [
+        "found in memory",
+        "found in memory",
+        "looked at the stamp sheet",
+        "asking the source",
+        "the source answered",
+    ] == told_of

@@ -132,3 +132,103 @@ def test_a_token_that_is_no_header_is_refused(token: str) -> None:
         Tokens({"AWS_SESSION_TOKEN": token}, CLOCK).current(deadline())
 
     assert CANARY not in repr(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("environ", "accepted"),
+    [
+        ({}, ()),
+        ({"AWS_SESSION_TOKEN": "s"}, ("s",)),
+        ({"AWS_SESSION_TOKEN": "s", "AWS_TOKEN": "a"}, ("s", "a")),
+        ({"AWS_SESSION_TOKEN": "", "AWS_TOKEN": "a"}, ("a",)),
+        (
+            {"AWS_SESSION_TOKEN": "s", "AWS_CONTAINER_AUTHORIZATION_TOKEN": "c"},
+            ("s", "c"),
+        ),
+        ({"AWS_SESSION_TOKEN": "s", "ROTAWARE_TOKEN_FILE": "one"}, ("s",)),
+        ({"ROTAWARE_TOKEN_FILE": "one"}, ("from a file",)),
+        ({"AWS_TOKEN": "a", "ROTAWARE_TOKEN_FILE": "one"}, ("a", "from a file")),
+        ({"AWS_SESSION_TOKEN": "file://one"}, ("from a file",)),
+        ({"AWS_SESSION_TOKEN": "file://none", "AWS_TOKEN": "a"}, ("a",)),
+        ({"AWS_SESSION_TOKEN": "s", "AWS_TOKEN": "file://one"}, ("s", "from a file")),
+        ({"AWS_SESSION_TOKEN": "s", "AWS_TOKEN": "file://none"}, ("s",)),
+        ({"AWS_SESSION_TOKEN": "s", "AWS_TOKEN": "file://"}, ("s",)),
+        ({"AWS_SESSION_TOKEN": "s", "AWS_TOKEN": "file://\0"}, ("s",)),
+        ({"AWS_SESSION_TOKEN": "s", "AWS_TOKEN": "a\nb"}, ("s",)),
+    ],
+)
+def test_what_opens_the_port(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    environ: dict[str, str],
+    accepted: tuple[str, ...],
+) -> None:
+    """Each token that a client of either extension would send; what is none is not."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "one").write_text(" from a file\n")
+
+    assert accepted == Tokens(environ, CLOCK).accepted(deadline())
+
+
+@pytest.mark.parametrize(
+    ("environ", "fixed"),
+    [
+        ({"AWS_SESSION_TOKEN": "s"}, True),
+        ({"AWS_SESSION_TOKEN": "s", "AWS_TOKEN": "a"}, True),
+        ({"AWS_SESSION_TOKEN": "s", "AWS_TOKEN": "file:///a"}, False),
+        ({"AWS_SESSION_TOKEN": "file:///a"}, False),
+        ({"AWS_TOKEN": "a"}, False),
+        ({}, False),
+    ],
+)
+def test_which_tokens_stay_as_they_are(environ: dict[str, str], *, fixed: bool) -> None:
+    """Files are written again, and other sources than the variable may have to wait."""
+    assert fixed == Tokens(environ, CLOCK).are_fixed
+
+
+def test_a_token_of_the_agents_kind_is_sent_where_there_is_no_other(
+    tmp_path: Path,
+) -> None:
+    """The port takes it."""
+    (tmp_path / "token").write_text("t\n")
+    environ = {"AWS_TOKEN": f"file://{tmp_path}/token"}
+    tokens = Tokens(environ, CLOCK)
+
+    assert ("t",) == (tokens.current(deadline()),) == tokens.accepted(deadline())
+
+    environ["AWS_SESSION_TOKEN"] = "s"
+
+    assert "s" == tokens.current(deadline())
+
+
+def test_container_credentials_open_the_port() -> None:
+    """So does the token with which they are asked for; each is the current one."""
+    tokens_made = iter(("token-1", "token-2"))
+    failing = False
+
+    def respond(_: Asked) -> Answer:
+        document = {"AccessKeyId": "AKIA", "SecretAccessKey": "key"}
+        if failing:
+            return Answer(500)
+        return Answer(200, {**document, "Token": next(tokens_made)})
+
+    with LocalPort(respond) as port:
+        environ = {
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{port.number}/",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN": "pass",
+        }
+        tokens = Tokens(environ, CLOCK)
+
+        assert ("pass", "token-1") == tokens.accepted_anew(deadline())
+        assert ("pass", "token-1") == tokens.accepted(deadline())
+        assert ("pass", "token-2") == tokens.accepted_anew(deadline())
+
+        failing = True
+
+        assert "pass" in tokens.accepted_anew(deadline())
+
+
+def test_an_unreadable_token_file_is_named() -> None:
+    """By its variable, and not by what that holds."""
+    with pytest.raises(SettingsError, match=r"^AWS_SESSION_TOKEN: the file cannot be"):
+        Tokens({"AWS_SESSION_TOKEN": f"file:///{CANARY}"}, CLOCK).current(deadline())
