@@ -54,7 +54,8 @@ def measure(rounds: int) -> tuple[list[Row], list[Count]]:
     with contextlib.ExitStack() as stack:
         ours = stack.enter_context(running(LAUNCHER, aws))
         unstamped = stack.enter_context(running(LAUNCHER, aws, ROTAWARE_STAMPS="off"))
-        for extension in (ours, unstamped):
+        told = stack.enter_context(running(LAUNCHER, aws, ROTAWARE_METRICS="on"))
+        for extension in (ours, unstamped, told):
             extension.first_secret_seconds()
         answer = _read(ours)
         blocking, selectors, streams = (
@@ -65,6 +66,7 @@ def measure(rounds: int) -> tuple[list[Row], list[Count]]:
         with _on_one_core():
             rows = [
                 *_kept_alive(rounds, ours, unstamped, blocking),
+                _with_metrics(rounds, told, ours),
                 _anew(rounds, request, ours.port, selectors),
                 *_from_node(rounds, ours.port),
             ]
@@ -105,6 +107,20 @@ def _kept_alive(
         Row("warm hit, kept alive", "µs", stamped, bare, "blocking echo", 1.25),
         Row("the same, against stamps off", "µs", stamped, plain, "stamps off", 1.05),
     ]
+
+
+def _with_metrics(rounds: int, told: Extension, untold: Extension) -> Row:
+    """In turn, read by read: what is looked for is less than what a second changes."""
+    samples: tuple[list[float], list[float]] = ([], [])
+    with told.connect() as one, untold.connect() as other:
+        pairs = list(zip((one, other), (told, untold), samples, strict=True))
+        for number in range(rounds * READS):
+            for client, extension, values in pairs if number % 2 else pairs[::-1]:
+                request = extension.request(SECRETS[0])
+                values.extend(_latencies(client, request, 1))
+    return Row(
+        "the same, metrics on", "µs", samples[0], samples[1], "metrics off", 1.02
+    )
 
 
 def _from_node(rounds: int, port: int) -> list[Row]:
@@ -203,9 +219,11 @@ def _memory(ours: Extension) -> Count:
     )
 
 
-def _latencies(client: socket.socket, request: bytes) -> list[float]:
+def _latencies(
+    client: socket.socket, request: bytes, reads: int = READS
+) -> list[float]:
     samples = []
-    for _ in range(READS):
+    for _ in range(reads):
         began = time.perf_counter()
         client.sendall(request)
         client.recv(CHUNK)

@@ -1,4 +1,4 @@
-"""The composition root's first half: bind the port and register, nothing else loaded.
+"""The composition root's first half: bind and register, nothing else loaded.
 
 Until this extension has registered, Lambda does not start the function's runtime; after
 that, both start side by side. So everything heavy is imported later. Connections that
@@ -15,7 +15,9 @@ import sys
 from extension import hardening
 from extension.extensions_api import ExtensionsApi, ExtensionsApiError
 
+_PORT = "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT"
 _DEFAULT_PORT = "2773"
+_LEGACY_PORTS = "ROTAWARE_LEGACY_PORTS"
 _BACKLOG = 1024
 _FORBIDDEN = 403
 _UNFORESEEN = "Extension.UnknownReason"
@@ -32,7 +34,7 @@ def main() -> None:
             "rotaware: AWS_LAMBDA_RUNTIME_API is not set: this program is started by"
             " Lambda, from /opt/extensions"
         )
-    listener, bind_fault = _bind(environ)
+    listeners, bind_faults = _listeners(environ)
     api = ExtensionsApi(address)
     name = sys.argv[0].rpartition("/")[2]
     managed = environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == (
@@ -49,7 +51,7 @@ def main() -> None:
     try:
         from extension.application import run  # noqa: PLC0415  see above
 
-        status = run(environ, api, listener, bind_fault)
+        status = run(environ, api, listeners, bind_faults)
     except Exception as fault:
         # Lambda's report names it; the traceback goes to the function's log.
         api.report_failure(_UNFORESEEN, f"{type(fault).__name__}; see the log")
@@ -65,9 +67,18 @@ def _use_one_file() -> None:
         pass  # each module from its own
 
 
-def _bind(environ: dict[str, str]) -> tuple[_socket.socket, str | None]:
-    """The listener, and why it could not be bound. A wrong port is reported later."""
-    port = environ.get("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", _DEFAULT_PORT)
+def _listeners(environ: dict[str, str]) -> tuple[list[_socket.socket], list[str]]:
+    """The listeners, the main port's first, and why some could not be bound."""
+    faults: list[str] = []
+    listeners = [_bound(_PORT, environ.get(_PORT, _DEFAULT_PORT), faults)]
+    if _LEGACY_PORTS in environ:
+        ports = environ[_LEGACY_PORTS].split(",")
+        listeners += [_bound(_LEGACY_PORTS, port, faults) for port in ports]
+    return listeners, faults
+
+
+def _bound(variable: str, port: str, faults: list[str]) -> _socket.socket:
+    """One of them. A wrong port is reported later."""
     listener = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
     listener.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
     # Accepted connections inherit this: an answer is one write, and must not wait.
@@ -76,10 +87,13 @@ def _bind(environ: dict[str, str]) -> tuple[_socket.socket, str | None]:
         listener.bind(("127.0.0.1", int(port)))
         listener.listen(_BACKLOG)
     except OSError as fault:
-        return listener, f"port {port} of 127.0.0.1 cannot be bound: {fault}"
+        faults.append(
+            f"{variable}: port {port} of 127.0.0.1 cannot be bound: {fault}; choose a"
+            " free port"
+        )
     except (ValueError, OverflowError):
         pass  # no port at all: the settings refuse it
-    return listener, None
+    return listener
 
 
 def _text(value: bytes) -> str:

@@ -22,34 +22,31 @@ from extension.lifecycle import (
     linger_over_reads,
 )
 from extension.output import standard_output
+from rotaware.assembly import PREFETCH_SECONDS, settle, store_and_checker
 from rotaware.aws import AwsClient
-from rotaware.cache import Cache
-from rotaware.checker import Checker
 from rotaware.clock import Deadline, SystemClock
-from rotaware.errors import RotawareError, SettingsError
+from rotaware.errors import SettingsError
 from rotaware.lean import TYPE_CHECKING
 from rotaware.log import Logger
 from rotaware.secret import PARAMETER_STORE, SECRETS_MANAGER
-from rotaware.source import AwsSource
-from rotaware.stamps import sheet_home
-from rotaware.store import Store
+from rotaware.tally import PREFETCH_TIME
 
 if TYPE_CHECKING:
     import _socket
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from extension.config import Config
     from extension.endpoint import Endpoint
     from extension.extensions_api import ExtensionsApi
     from extension.http_server import HttpServer
-    from rotaware.clock import Clock
+    from rotaware.checker import Checker
+    from rotaware.clock import Clock, Instant
     from rotaware.secret import Query
     from rotaware.settings import Settings
+    from rotaware.store import Store
 
 MAX_WORKERS = 128
 """Threads, started only when so many reads wait at once."""
-PREFETCH_SECONDS = 5.0
-"""How long the first event is put off for a prefetch. It goes on after that."""
 
 _TOKEN_SECONDS = 2.0
 
@@ -57,23 +54,23 @@ _TOKEN_SECONDS = 2.0
 def run(
     environ: Mapping[str, str],
     api: ExtensionsApi,
-    listener: _socket.socket,
-    bind_fault: str | None,
+    listeners: Sequence[_socket.socket],
+    bind_faults: Sequence[str],
 ) -> int:
     """Serve until SHUTDOWN.
 
     Args:
         environ: The environment variables.
         api: Registered.
-        listener: Bound, unless ``bind_fault`` says why not.
-        bind_fault: Why the port could not be bound.
+        listeners: Of the main port and of those in ROTAWARE_LEGACY_PORTS, bound.
+        bind_faults: Why one could not be bound, each with its variable.
 
     Returns:
         The process's exit code.
     """
     clock = SystemClock()
     try:
-        config, aws = _configured(environ, bind_fault, clock)
+        config, aws = _configured(environ, bind_faults, clock)
     except SettingsError as error:
         return _refuse_to_start(api, error, clock)
     settings = config.settings
@@ -86,19 +83,29 @@ def run(
     )
     log.cold_start = True
     refuse_dumps(log)
-    store, checker = _cache(settings, aws, clock, log)
+    store, checker = store_and_checker(
+        settings,
+        config.ciphertexts,
+        aws,
+        function_name=environ.get("AWS_LAMBDA_FUNCTION_NAME"),
+        clock=clock,
+        random=_random,
+        log=log,
+    )
+    if settings.log_level == "DEBUG":
+        store.explain(log.debug)
     store.expect(config.prefetch)
     if settings.snap_start:
         store.hold_nothing()
-    wanted = [entry.query for entry in config.prefetch if settings.prefetch]
-    threads = store.prefetch(wanted)
+    began = clock.now()
+    threads = store.prefetch(config.queries)
     patience = Deadline(clock, PREFETCH_SECONDS)
     if threads:
         checker.begin()
-    endpoint = _endpoint(environ, store, checker, clock)
-    server = _server(listener, endpoint, clock, log)
+    endpoints = _endpoints(environ, config, store, checker, clock)
+    server = _server(listeners, endpoints, clock, log)
     server.start()
-    _settle(store, checker, threads, patience)
+    _settle(store, checker, threads, patience, clock, began)
     gc.freeze()  # what was built stays: no collection need look at it again
     gc.enable()
     log.info("ready", port=settings.port, sheet=settings.stamps)
@@ -106,20 +113,28 @@ def run(
     _signal.signal(_signal.SIGINT, _terminate)
     begin = linger = _nothing
     if settings.snap_start:
-        begin = partial(_begin_to_hold, store, checker, aws, wanted, clock)
+        begin = partial(_begin_to_hold, store, checker, aws, config.queries, clock)
     if settings.stamps and settings.check_interval_seconds == 0:
-        linger = partial(linger_over_reads, lambda: endpoint.reads, clock)
+        linger = partial(linger_over_reads, partial(_reads, endpoints), clock)
     elif settings.stamps and settings.managed_instances:
-        arguments = (checker, lambda: endpoint.reads, clock, log)
+        arguments = (checker, partial(_reads, endpoints), clock, log)
         Thread(target=keep_checked, args=arguments, daemon=True).start()
+    tell, tell_all = _metrics(environ, settings, store, checker, endpoints, clock, log)
+    linger = partial(_one_after_another, linger, tell)
     shutdown = follow_events(api, checker, clock, log, begin=begin, linger=linger)
     drain(server, shutdown, clock, log)
+    tell_all()
     aws.close_idle()
     return 0
 
 
 def _nothing() -> None:
     """Most functions need no more at an invocation than a check."""
+
+
+def _one_after_another(*steps: Callable[[], None]) -> None:
+    for step in steps:
+        step()
 
 
 def _begin_to_hold(
@@ -131,27 +146,26 @@ def _begin_to_hold(
     """
     aws.close_idle()
     store.hold_from_now()
+    began = clock.now()
     threads = store.prefetch(wanted)
-    arguments = (store, checker, threads, Deadline(clock, PREFETCH_SECONDS))
+    patience = Deadline(clock, PREFETCH_SECONDS)
+    arguments = (store, checker, threads, patience, clock, began)
     Thread(target=_settle, args=arguments, daemon=True).start()
 
 
-def _settle(
-    store: Store, checker: Checker, threads: list[Thread], patience: Deadline
+def _settle(  # noqa: PLR0913, PLR0917  the parts, and the time
+    store: Store,
+    checker: Checker,
+    threads: list[Thread],
+    patience: Deadline,
+    clock: Clock,
+    began: Instant,
 ) -> None:
-    """Wait for a prefetch, and for the first look at the sheet.
-
-    What that look put in doubt is fetched again, by batches.
-    """
-    _join(threads, patience)
+    """Wait for a prefetch, and note how long it took."""
+    settle(store, checker, threads, patience)
     if threads:
-        checker.ensure_checked(patience.remaining_seconds())
-    _join(store.prefetch_doubted(), patience)
-
-
-def _join(threads: list[Thread], patience: Deadline) -> None:
-    for thread in threads:
-        thread.join(patience.remaining_seconds())
+        took_seconds = clock.now().monotonic - began.monotonic
+        store.tally.measure(PREFETCH_TIME, took_seconds)
 
 
 def _terminate(_number: int, _frame: object) -> None:
@@ -161,14 +175,10 @@ def _terminate(_number: int, _frame: object) -> None:
 
 
 def _configured(
-    environ: Mapping[str, str], bind_fault: str | None, clock: Clock
+    environ: Mapping[str, str], bind_faults: Sequence[str], clock: Clock
 ) -> tuple[Config, AwsClient]:
     """The configuration and the client; SettingsError has the problems of all parts."""
-    problems = []
-    if bind_fault is not None:
-        problems.append(
-            f"PARAMETERS_SECRETS_EXTENSION_HTTP_PORT: {bind_fault}; choose a free port"
-        )
+    problems = list(bind_faults)
     config = aws = None
     try:
         config = load(environ, _read_text)
@@ -194,77 +204,115 @@ def _configured(
     return config, aws
 
 
-def _cache(
-    settings: Settings, aws: AwsClient, clock: Clock, log: Logger
-) -> tuple[Store, Checker]:
-    """The store, and what tells it about stamps."""
-    source = AwsSource(
-        aws,
-        {
-            SECRETS_MANAGER: settings.secrets_timeout_seconds,
-            PARAMETER_STORE: settings.parameters_timeout_seconds,
-        },
-    )
-    cache = Cache(
-        settings.cache_size if settings.cache_enabled else 0,
-        settings.stale_if_error_seconds,
-    )
-    ttls = {
-        SECRETS_MANAGER: settings.secrets_ttl_seconds,
-        PARAMETER_STORE: settings.parameters_ttl_seconds,
-    }
-    store = Store(source, cache, ttls, clock, log)
-    # The checker backs off by itself: one attempt a check.
-    home = None
-    if settings.stamps:
-        home = sheet_home(aws.with_attempts(1), settings.stamps)
-    checker = Checker(
-        home,
-        store.apply,
-        interval_seconds=settings.check_interval_seconds,
-        timeout_seconds=settings.check_timeout_seconds,
-        clock=clock,
-        random=_random,
-        log=log,
-    )
-    return store, checker
+def _endpoints(
+    environ: Mapping[str, str],
+    config: Config,
+    store: Store,
+    checker: Checker,
+    clock: Clock,
+) -> list[Endpoint]:
+    """What answers at the main port to who has a token, and at the others to all.
 
-
-def _endpoint(
-    environ: Mapping[str, str], store: Store, checker: Checker, clock: Clock
-) -> Endpoint:
-    """What answers, to those who have the token of this environment."""
-    from extension.endpoint import Endpoint  # noqa: PLC0415  see above
+    Two, as an answer to the latter's requests must not be remembered for the former.
+    """
+    from extension.dialects import DIALECTS  # noqa: PLC0415  see above
+    from extension.endpoint import Endpoint  # noqa: PLC0415  likewise
+    from extension.routes import legacy_route, route  # noqa: PLC0415  likewise
     from rotaware.tokens import Tokens  # noqa: PLC0415  likewise
 
+    endpoints: list[Endpoint] = []
+    stats = partial(_stats, config.settings, store, checker, endpoints, clock.now())
     tokens = Tokens(environ, clock)
-    # Only this variable stays what it is.
-    changes = not environ.get("AWS_SESSION_TOKEN")
-    return Endpoint(
-        store,
-        checker,
-        partial(_token, tokens.current, clock),
-        clock,
-        renewed_token=partial(_token, tokens.renewed, clock) if changes else None,
+    dialect = DIALECTS[config.settings.dialect]
+    current, anew = (
+        partial(route, tokens=partial(_tokens, look_up, clock))
+        for look_up in (tokens.accepted, tokens.accepted_anew)
     )
+    renewed = None if tokens.are_fixed else anew
+    endpoints.append(
+        Endpoint(
+            store,
+            checker,
+            current,
+            dialect,
+            clock,
+            renewed_route=renewed,
+            stats=partial(stats, clock),
+        )
+    )
+    if config.settings.legacy_ports:
+        without_token = partial(legacy_route, listed=config.listed_secrets)
+        endpoints.append(Endpoint(store, checker, without_token, dialect, clock))
+    return endpoints
+
+
+def _stats(  # noqa: PLR0913, PLR0917  all that is to be told of
+    settings: Settings,
+    store: Store,
+    checker: Checker,
+    endpoints: Sequence[Endpoint],
+    started: Instant,
+    clock: Clock,
+) -> bytes:
+    from extension.counters import totals  # noqa: PLC0415  a person asks, if anybody
+    from extension.stats import stats  # noqa: PLC0415  likewise
+
+    counts = totals(store, checker, endpoints)
+    return stats(settings, store, checker, counts, started, clock.now())
+
+
+def _metrics(  # noqa: PLR0913, PLR0917  likewise
+    environ: Mapping[str, str],
+    settings: Settings,
+    store: Store,
+    checker: Checker,
+    endpoints: Sequence[Endpoint],
+    clock: Clock,
+    log: Logger,
+) -> tuple[Callable[[], None], Callable[[], None]]:
+    """What tells CloudWatch all counts: when that is due, and at the end."""
+    if not settings.metrics:
+        return _nothing, _nothing
+    from extension.counters import totals  # noqa: PLC0415  it costs money: few want it
+    from extension.metrics import Metrics  # noqa: PLC0415  likewise
+
+    metrics = Metrics(
+        partial(totals, store, checker, endpoints),
+        store.tally,
+        log.write,
+        clock,
+        namespace=settings.metrics_namespace,
+        service=settings.service,
+        function_name=environ.get("AWS_LAMBDA_FUNCTION_NAME"),
+    )
+    if settings.managed_instances:
+        Thread(target=metrics.keep_flushing, daemon=True).start()
+    return metrics.flush_if_due, metrics.flush
+
+
+def _reads(endpoints: Sequence[Endpoint]) -> int:
+    return sum(endpoint.reads for endpoint in endpoints)
 
 
 def _server(
-    listener: _socket.socket, endpoint: Endpoint, clock: Clock, log: Logger
+    listeners: Sequence[_socket.socket],
+    endpoints: Sequence[Endpoint],
+    clock: Clock,
+    log: Logger,
 ) -> HttpServer:
     """What listens, and what waits for AWS on its behalf."""
     from extension.http_server import HttpServer  # noqa: PLC0415  see above
     from extension.workers import Workers  # noqa: PLC0415  likewise
 
-    workers = Workers(MAX_WORKERS, log)
-    return HttpServer(listener, endpoint, workers, clock=clock, log=log)
+    main, *others = listeners
+    ports = [(main, endpoints[0]), *((each, endpoints[-1]) for each in others)]
+    return HttpServer(ports, Workers(MAX_WORKERS, log), clock=clock, log=log)
 
 
-def _token(look_up: Callable[[Deadline], str], clock: Clock) -> str | None:
-    try:
-        return look_up(Deadline(clock, _TOKEN_SECONDS))
-    except RotawareError:
-        return None
+def _tokens(
+    look_up: Callable[[Deadline], tuple[str, ...]], clock: Clock
+) -> tuple[str, ...]:
+    return look_up(Deadline(clock, _TOKEN_SECONDS))
 
 
 def _refuse_to_start(api: ExtensionsApi, error: SettingsError, clock: Clock) -> int:

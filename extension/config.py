@@ -1,22 +1,24 @@
-"""What the extension is told: its settings, and what to prefetch.
+"""What the extension is told: its settings, what to prefetch, and what to decrypt.
 
 Secrets to prefetch come from ``SECRET_*`` variables and the optional config file, which
-alone brings in a YAML parser. Every problem of all three is reported together. The
-value of a ``SECRET_*`` variable is never quoted: a function may have put a password
-there, thinking of something else.
+alone brings in a YAML parser; what to decrypt stands in the variables that
+``ROTAWARE_KMS_ENV`` lists. Every problem of all four is reported together. The value
+of a ``SECRET_*`` variable is never quoted: a function may have put a password there,
+thinking of something else.
 """
 
 from __future__ import annotations
 
 from rotaware import parsers
 from rotaware.errors import SettingsError
+from rotaware.kms import encrypted_variables
 from rotaware.lean import TYPE_CHECKING, NamedTuple
 from rotaware.secret import Prefetch, Query
 from rotaware.settings import VARIABLES as SETTINGS_VARIABLES
 from rotaware.settings import Settings, Variable, parsed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
 SECRET_PREFIX = "SECRET_"  # noqa: S105  the name of a variable
 MAX_CONFIG_CHARACTERS = 65_536
@@ -41,10 +43,33 @@ VARIABLES = (*SETTINGS_VARIABLES, SECRETS, LISTED_TTL)
 
 
 class Config(NamedTuple):
-    """The settings, and what to fetch at start, each thing once."""
+    """The settings, and what to fetch at start, each thing once.
+
+    Attributes:
+        settings: The settings.
+        prefetch: Secrets and parameters to fetch.
+        ciphertexts: Variables to decrypt, by name: what they hold.
+    """
 
     settings: Settings
     prefetch: tuple[Prefetch, ...]
+    ciphertexts: dict[str, str]
+
+    @property
+    def queries(self) -> list[Query]:
+        """What to ask AWS for at start."""
+        if not self.settings.prefetch:
+            return []
+        listed = [entry.query for entry in self.prefetch]
+        return [*listed, *map(Query.variable, self.ciphertexts)]
+
+    @property
+    def listed_secrets(self) -> frozenset[str]:
+        """The secrets whose current version is listed, by name or ARN as written."""
+        queries = [entry.query for entry in self.prefetch]
+        return frozenset(
+            query.id for query in queries if query == Query.secret(query.id)
+        )
 
 
 def load(environ: Mapping[str, str], read_text: Callable[[str], str | None]) -> Config:
@@ -56,8 +81,11 @@ def load(environ: Mapping[str, str], read_text: Callable[[str], str | None]) -> 
             than ``MAX_CONFIG_CHARACTERS``. Its OSError and UnicodeError are reported.
     """
     values, problems = parsed(environ)
+    encrypted = values.get("kms_env") or ()
+    ciphertexts, faults = encrypted_variables(environ, encrypted)
+    problems += faults
     found: dict[Query, Prefetch] = {}
-    for entry in _from_variables(environ, problems):
+    for entry in _from_variables(environ, encrypted, problems):
         found.setdefault(entry.query, entry)
     if "config_path" in values:
         # The file says more about a secret than a variable can, such as its TTL.
@@ -67,19 +95,24 @@ def load(environ: Mapping[str, str], read_text: Callable[[str], str | None]) -> 
         raise SettingsError(problems)
     settings = Settings.from_parsed(values)
     if settings.prefetch and len(found) > settings.cache_size:
+        fix = "raise it, or list fewer"
+        if len(found) > parsers.MAX_CACHE_SIZE:
+            fix = f"list {parsers.MAX_CACHE_SIZE} at most"
         problem = (
             f"PARAMETERS_SECRETS_EXTENSION_CACHE_SIZE: {settings.cache_size} is less"
-            f" than the {len(found)} secrets and parameters to prefetch; raise it, or"
-            " list fewer"
+            f" than the {len(found)} secrets and parameters to prefetch; {fix}"
         )
         raise SettingsError([problem])
-    return Config(settings, tuple(found.values()))
+    return Config(settings, tuple(found.values()), ciphertexts)
 
 
-def _from_variables(environ: Mapping[str, str], problems: list[str]) -> list[Prefetch]:
+def _from_variables(
+    environ: Mapping[str, str], encrypted: Collection[str], problems: list[str]
+) -> list[Prefetch]:
     entries = []
     for name, text in environ.items():
-        if not name.startswith(SECRET_PREFIX):
+        # A secret itself, encrypted, is no secret's name.
+        if not name.startswith(SECRET_PREFIX) or name in encrypted:
             continue
         shown = parsers.shown_name(name)
         try:

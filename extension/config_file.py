@@ -75,13 +75,16 @@ class _Reading:
         """One item of ``secrets:`` or ``parameters:``."""
         faults_before = len(self.faults)
         if isinstance(node.content, dict):
+            if form is PARAMETER and "path" in node.content:
+                form = PATH
             fields = self._mapping(path, node, tuple(form.parse))
             values = {
                 key: self._parsed(f"{path}.{key}", child, form.parse[key])
                 for key, child in fields.items()
             }
-            if "id" not in fields:
-                self._fault(path, node, "has no id; name what to fetch")
+            if "id" not in fields and form is not PATH:
+                lacking = "id and no path" if form is PARAMETER else "id"
+                self._fault(path, node, f"has no {lacking}; name what to fetch")
             if "version" in fields and "label" in fields:
                 self._fault(path, node, "has both version and label; keep one")
         else:
@@ -154,6 +157,31 @@ def _parameter(values: Mapping[str, Any]) -> Query:
     )
 
 
+def _path(values: Mapping[str, Any]) -> Query:
+    return Query.path(
+        values["path"],
+        recursive=values.get("recursive", True),
+        decrypt=values.get("decrypt", False),
+    )
+
+
+def _parameter_path(text: str) -> str:
+    path = parsers.nonempty(text)
+    levels = path.strip("/").split("/")
+    if (
+        not path.startswith("/")
+        or len(path) > parsers.SSM_NAME_LENGTH
+        or len(levels) > parsers.SSM_NAME_LEVELS
+        or not parsers.SSM_NAME_CHARACTERS.issuperset("".join(levels))
+        or "//" in path
+    ):
+        raise ValueError(
+            "is no path of parameters; begin it with / and use levels of letters,"
+            " digits, '_', '.' or '-', such as /app/prod/"
+        )
+    return path
+
+
 def _stage(text: str) -> str:
     stage = parsers.nonempty(text)
     if stage == AWSPENDING:
@@ -179,4 +207,13 @@ PARAMETER = _Form(
         "decrypt": parsers.flag("true", "false"),
     },
     _parameter,
+)
+PATH = _Form(
+    {
+        "path": _parameter_path,
+        "ttl": parsers.seconds(0),
+        "recursive": parsers.flag("true", "false"),
+        "decrypt": parsers.flag("true", "false"),
+    },
+    _path,
 )

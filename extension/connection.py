@@ -4,10 +4,32 @@ from __future__ import annotations
 
 import _socket
 
-from rotaware.lean import TYPE_CHECKING
+from rotaware.lean import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from extension.http1 import Request, Response
     from rotaware.clock import Deadline
+    from rotaware.errors import RotawareError
+
+
+class Handler(Protocol):
+    """What answers requests. Whatever it raises but in ``refused`` is a 500."""
+
+    def prepared(self, received: bytes) -> bytes | None:
+        """The whole answer to exactly these bytes, if it is at hand."""
+        ...
+
+    def answer_now(self, request: Request, received: bytes | None) -> Response | None:
+        """An answer that needs no waiting."""
+        ...
+
+    def answer(self, request: Request) -> Response:
+        """An answer that may take its time; called in a worker."""
+        ...
+
+    def refused(self, error: RotawareError) -> Response:
+        """How an error is told."""
+        ...
 
 
 class Connection:
@@ -17,6 +39,7 @@ class Connection:
         "closing",
         "fileno",
         "finished",
+        "handler",
         "heard",
         "lingering",
         "outgoing",
@@ -26,8 +49,10 @@ class Connection:
         "waiting",
     )
 
-    def __init__(self, fileno: int) -> None:
+    def __init__(self, fileno: int, handler: Handler) -> None:
         self.fileno = fileno
+        self.handler = handler
+        """What answers it: that of the port to which it came."""
         self.heard = 0
         """In which look at the sockets it last had news; 0 for never."""
         self.patience: Deadline | None = None

@@ -7,16 +7,18 @@ left), a check is due, or anything that is cached changes. The next one costs a 
 
 from __future__ import annotations
 
-from extension.http1 import JSON, Response, error_response, render
-from extension.routes import route
-from rotaware import lean_json as json
+from extension.dialects import bare, missing
+from extension.http1 import JSON, Response, render
+from extension.routes import STATS
 from rotaware.errors import RequestError, RotawareError
-from rotaware.flight import HIT
+from rotaware.flight import HIT, REQUESTED, STALE_IF_ERROR
 from rotaware.lean import TYPE_CHECKING
+from rotaware.tally import FORCED, HITS, MISSES, REFUSALS, STALE_SERVED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from extension.dialects import Dialect
     from extension.http1 import Request
     from extension.routes import Ask
     from rotaware.checker import Checker
@@ -24,10 +26,14 @@ if TYPE_CHECKING:
     from rotaware.flight import Answer
     from rotaware.store import Store
 
+    Route = Callable[[Request], Ask | None]
+
 _FORBIDDEN = 403
 _MAX_PREPARED = 128
 _MAX_PREPARED_BYTES = 16384
 _PONG = Response(200, b"healthy", content_type="text/plain")
+_COUNTED = {HIT: HITS, STALE_IF_ERROR: STALE_SERVED, REQUESTED: FORCED}
+"""As what a value counts, by where it comes from; else it was missed."""
 
 
 class _Prepared:
@@ -44,34 +50,50 @@ class _Prepared:
 
 
 class Endpoint:
-    """Answers requests.
+    """Answers requests to ports of one kind: their answers are remembered together.
 
     Args:
         store: Where values are read.
         checker: Looks at the stamp sheet before a read.
-        token: Gives the token that is valid now, None for none.
+        route: From a request to what it asks for, None for a ping; raises RequestError.
+        dialect: How answers are written.
         clock: Time.
-        renewed_token: Gives it after asking its provider anew, where tokens change.
+        renewed_route: The same with tokens that were asked for anew, where they change.
             Both may block there, so each request is answered by a worker.
+        stats: Tells the extension's state, where ``route`` lets ask for it.
+
+    Attributes:
+        prepared_hits: How many requests were answered by what was at hand.
+        asked: How many others have come.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all of them are independent
         self,
         store: Store,
         checker: Checker,
-        token: Callable[[], str | None],
+        route: Route,
+        dialect: Dialect,
         clock: Clock,
         *,
-        renewed_token: Callable[[], str | None] | None = None,
+        renewed_route: Route | None = None,
+        stats: Callable[[], bytes] = bytes,
     ) -> None:
         self._store = store
         self._checker = checker
-        self._token = token
+        self._route = route
+        self._dialect = dialect
         self._now = clock.now
-        self._renewed_token = renewed_token
+        self._renewed_route = renewed_route
+        self._stats = stats
         self._prepared: dict[bytes, _Prepared] = {}
-        self.reads = 0
+        # Counted by the one thread of the server alone, so without a lock.
+        self.prepared_hits = 0
+        self.asked = 0
+
+    @property
+    def reads(self) -> int:
         """How many requests have come."""
+        return self.prepared_hits + self.asked
 
     def prepared(self, received: bytes) -> bytes | None:
         """The whole answer to bytes that were answered a moment ago."""
@@ -89,7 +111,7 @@ class Endpoint:
             or wall < prepared.from_wall
         ):
             return None
-        self.reads += 1
+        self.prepared_hits += 1
         return prepared.answer
 
     def answer_now(self, request: Request, received: bytes | None) -> Response | None:
@@ -99,8 +121,8 @@ class Endpoint:
             request: The request.
             received: Its bytes, if they may be remembered.
         """
-        self.reads += 1
-        if self._renewed_token is not None:
+        self.asked += 1
+        if self._renewed_route is not None:
             return None
         ask = self._asked(request)
         if isinstance(ask, Response):
@@ -113,8 +135,8 @@ class Endpoint:
         answer = self._store.peek(ask.query)
         if answer is None or not answer.satisfies(ask.instead_of):
             return None
-        response = _response(answer)
-        if answer.how == HIT and received is not None:
+        response = self._response(ask, answer)
+        if answer.how == HIT and received is not None and not self._store.explains:
             seconds = min(answer.fresh_seconds % 1.0, due_seconds)
             self._prepare(received, response, epoch, now, seconds)
         return response
@@ -125,28 +147,35 @@ class Endpoint:
             ask = self._routed(request)
             if ask is None:
                 return _PONG
+            if ask is STATS:
+                return Response(200, self._stats())
             self._checker.ensure_checked()
             answer = self._store.get(
                 ask.query, refresh=ask.refresh, instead_of=ask.instead_of
             )
         except RotawareError as refusal:
-            return error_response(refusal)
-        return _response(answer)
+            return self.refused(refusal)
+        return self._response(ask, answer)
+
+    def refused(self, error: RotawareError) -> Response:
+        """How an error is told."""
+        self._store.tally.count(REFUSALS)
+        return self._dialect.refusal(error)
 
     def _asked(self, request: Request) -> Ask | Response:
         try:
-            return route(request, self._token) or _PONG
+            return self._route(request) or _PONG
         except RotawareError as refusal:
-            return error_response(refusal)
+            return self.refused(refusal)
 
     def _routed(self, request: Request) -> Ask | None:
         try:
-            return route(request, self._token)
+            return self._route(request)
         except RequestError as refusal:
-            if refusal.status != _FORBIDDEN or self._renewed_token is None:
+            if refusal.status != _FORBIDDEN or self._renewed_route is None:
                 raise
             # A restored snapshot may still hold the token of another life.
-            return route(request, self._renewed_token)
+            return self._renewed_route(request)
 
     def _prepare(
         self,
@@ -162,17 +191,22 @@ class Endpoint:
             self._prepared.clear()
         self._prepared[received] = _Prepared(render(response), epoch, now, seconds)
 
+    def _response(self, ask: Ask, answer: Answer) -> Response:
+        outcome = answer.outcome
+        status = f"rotaware; {answer.how}"
+        refused = isinstance(outcome, RotawareError)
+        counted = REFUSALS if refused else _COUNTED.get(answer.how, MISSES)
+        self._store.tally.count(counted)
+        if isinstance(outcome, RotawareError):
+            refusal = self._dialect.refusal(outcome, status)
+            return refusal if ask.bare is None else missing(refusal, outcome)
+        if answer.how == HIT:
+            status += f"; ttl={int(answer.fresh_seconds)}"
+        document = outcome.value.reveal()
+        if ask.bare is not None:
+            return bare(document, ask.bare, status)
+        return Response(200, self._dialect.document(document), status, JSON)
+
     def _epoch(self) -> int:
         """No part ever shrinks, so an equal sum means that all are equal."""
         return self._store.epoch + self._checker.epoch
-
-
-def _response(answer: Answer) -> Response:
-    outcome = answer.outcome
-    status = f"rotaware; {answer.how}"
-    if isinstance(outcome, RotawareError):
-        return error_response(outcome, status)
-    if answer.how == HIT:
-        status += f"; ttl={int(answer.fresh_seconds)}"
-    body = json.dumps(outcome.value.reveal(), separators=(",", ":")).encode()
-    return Response(200, body, status, JSON)

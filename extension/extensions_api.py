@@ -34,12 +34,14 @@ class Invoke:
 
     Attributes:
         trace: The X-Ray trace header, if there is one.
+        request_id: Which invocation it is.
     """
 
-    __slots__ = ("trace",)
+    __slots__ = ("request_id", "trace")
 
-    def __init__(self, trace: str | None) -> None:
+    def __init__(self, trace: str | None, request_id: str | None = None) -> None:
         self.trace = trace
+        self.request_id = request_id
 
 
 class Shutdown:
@@ -166,7 +168,7 @@ def _event(body: bytes) -> Invoke | Shutdown | UnknownEvent:
         match event["eventType"]:
             case "INVOKE":
                 trace = (event.get("tracing") or {}).get("value")
-                return Invoke(trace if isinstance(trace, str) else None)
+                return Invoke(_text(trace), _text(event.get("requestId")))
             case "SHUTDOWN":
                 deadline_ms = int(event.get("deadlineMs") or 0)
                 return Shutdown(deadline_ms, str(event.get("shutdownReason")))
@@ -174,6 +176,10 @@ def _event(body: bytes) -> Invoke | Shutdown | UnknownEvent:
                 return UnknownEvent(str(unknown))
     except Exception as fault:  # it may be malformed in any way
         raise ExtensionsApiError("/event/next", 0, repr(fault)) from fault
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _receive(connection: _socket.socket, path: str) -> tuple[bytes, bytes]:

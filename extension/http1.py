@@ -6,19 +6,18 @@ refused, and the connection closed, because what follows it cannot be trusted.
 
 from __future__ import annotations
 
-from rotaware import lean_json as json
 from rotaware.errors import RequestError
 from rotaware.lean import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rotaware.errors import RotawareError
-
 MAX_HEAD_BYTES = 16384
 """Of a head with the empty line that ends it."""
 END_OF_HEAD = b"\r\n\r\n"
 JSON = "application/json"
+TEXT = "text/plain; charset=utf-8"
+BYTES = "application/octet-stream"
 
 _REASONS = {
     200: "OK",
@@ -137,12 +136,6 @@ def is_hopeless(beginning: bytes) -> bool:
     So is a TLS handshake, and what ends its lines by LF alone.
     """
     return beginning[:1] not in _TOKEN_BYTES or _has_stray_ends(beginning.rstrip(b"\r"))
-
-
-def error_response(error: RotawareError, cache_status: str = "rotaware") -> Response:
-    """An error as AWS's JSON services say it."""
-    body = {"__type": error.code, "message": error.message}
-    return Response(error.status, json.dumps(body).encode(), cache_status)
 
 
 def render(

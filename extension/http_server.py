@@ -1,4 +1,6 @@
-"""The loopback server: one thread that never waits for AWS. It knows no secrets.
+"""The loopback server: one thread for all its ports, that never waits for AWS.
+
+It knows no secrets.
 
 Rule 1. What can be answered at once is answered in place, by one write.
 Rule 2. What must wait goes to a worker; until its answer is out, nothing more is read
@@ -23,16 +25,19 @@ from extension.connection import Connection
 from extension.http1 import (
     END_OF_HEAD,
     MAX_HEAD_BYTES,
-    error_response,
     is_hopeless,
     parse_head,
     render,
 )
+from extension.listeners import Listeners
 from rotaware.clock import Deadline
 from rotaware.errors import RequestError, RotawareError
-from rotaware.lean import TYPE_CHECKING, Protocol
+from rotaware.lean import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from extension.connection import Handler
     from extension.http1 import Request, Response
     from extension.workers import Workers
     from rotaware.clock import Clock
@@ -52,46 +57,26 @@ _STUMBLE_SECONDS = 0.05
 _MAX_REFUSALS = 64
 
 
-class Handler(Protocol):
-    """What answers requests. Whatever the last two raise is logged, and is a 500."""
-
-    def prepared(self, received: bytes) -> bytes | None:
-        """The whole answer to exactly these bytes, if it is at hand."""
-        ...
-
-    def answer_now(self, request: Request, received: bytes | None) -> Response | None:
-        """An answer that needs no waiting."""
-        ...
-
-    def answer(self, request: Request) -> Response:
-        """An answer that may take its time; called in a worker."""
-        ...
-
-
 class HttpServer:
-    """Serves a listening socket.
+    """Serves listening sockets.
 
     Args:
-        listener: Bound and listening.
-        handler: What answers.
+        ports: Each listener, bound and listening, and what answers who comes there.
         workers: Where blocking answers are made.
         clock: Time.
         log: Told about what was not foreseen.
         max_connections: More are not served at a time.
     """
 
-    def __init__(  # noqa: PLR0913  all of them are independent
+    def __init__(
         self,
-        listener: _socket.socket,
-        handler: Handler,
+        ports: Sequence[tuple[_socket.socket, Handler]],
         workers: Workers,
         *,
         clock: Clock,
         log: Logger,
         max_connections: int = MAX_CONNECTIONS,
     ) -> None:
-        self._listener = listener
-        self._handler = handler
         self._workers = workers
         self._clock = clock
         self._log = log
@@ -100,21 +85,19 @@ class HttpServer:
         self._slow: dict[Connection, Deadline] = {}
         """Those that have begun to send or to read, and those that linger."""
         self._looks = 0
-        self._deaf: Deadline | None = None
-        """Runs while no new connection is accepted."""
         self._is_short = False
         """Whether there was no descriptor for the newcomer."""
         self._waiting: set[Connection] = set()
         """Those for which a worker is busy."""
         self._wake_receiver, self._wake_sender = _socket.socketpair()
         self._poll = select.epoll()
+        self._listeners = Listeners(ports, self._poll, clock)
         self._stop_by: Deadline | None = None
         self._thread = Thread(target=self._run, name="rotaware-http", daemon=True)
 
     def start(self) -> None:
         """Serve in a thread of its own."""
-        self._listener.setblocking(False)  # noqa: FBT003  the standard signature
-        self._poll.register(self._listener.fileno(), select.EPOLLIN)
+        self._listeners.open()
         self._poll.register(self._wake_receiver.fileno(), select.EPOLLIN)
         self._thread.start()
 
@@ -134,7 +117,7 @@ class HttpServer:
                 self._clock.sleep(_STUMBLE_SECONDS)
         for connection in list(self._connections.values()):
             self._close(connection)
-        for part in (self._listener, self._wake_receiver, self._wake_sender):
+        for part in (self._listeners, self._wake_receiver, self._wake_sender):
             part.close()
         self._poll.close()
 
@@ -142,7 +125,7 @@ class HttpServer:
         """Look at the sockets and serve them, until it is time to stop."""
         connections = self._connections
         while self._stop_by is None or not self._is_done(self._stop_by):
-            timed = bool(self._slow or self._deaf or self._stop_by)
+            timed = bool(self._slow or self._listeners.deaf or self._stop_by)
             own = []
             ready = self._poll.poll(_TICK_SECONDS if timed else None)
             self._looks += 1
@@ -175,25 +158,24 @@ class HttpServer:
         if self._wake_receiver.fileno() in filenos:
             self._wake_receiver.recv(_WAKES)
             self._finish()
-        if self._listener.fileno() in filenos:
-            self._accept()
+        for fileno in self._listeners.among(filenos):
+            self._accept(fileno)
 
-    def _accept(self) -> None:
+    def _accept(self, listener: int) -> None:
         try:
-            fileno, _ = self._listener._accept()  # type: ignore[attr-defined]  # noqa: SLF001  accept() builds enums
-        except (BlockingIOError, ConnectionAbortedError):
-            return
+            connection = self._listeners.accept(listener)
         except OSError as fault:
             if self._make_room():
                 return  # and try again
             if not self._is_short:
                 self._is_short = True
                 self._log.error("cannot accept a connection", reason=str(fault))
-            self._turn_away()
+            self._listeners.turn_away()
+            return
+        if connection is None:
             return
         self._is_short = False
-        connection = Connection(fileno)
-        self._connections[fileno] = connection
+        self._connections[connection.fileno] = connection
         try:
             self._welcome(connection)
         except Exception as fault:  # noqa: BLE001  likewise
@@ -208,7 +190,7 @@ class HttpServer:
         refusal = RequestError(429, "TooManyConnections", "close some connections")
         self._refuse(connection, refusal)
         if crowd >= _MAX_REFUSALS:
-            self._turn_away()
+            self._listeners.turn_away()
 
     def _make_room(self) -> bool:
         """Close what has been idle for longest; whether anything was."""
@@ -219,11 +201,6 @@ class HttpServer:
                 self._close(connection)
                 return True
         return False
-
-    def _turn_away(self) -> None:
-        """Leave newcomers in the backlog for a while: each would wake this loop."""
-        self._poll.modify(self._listener.fileno(), 0)
-        self._deaf = Deadline(self._clock, _TICK_SECONDS)
 
     def _serve(self, connection: Connection) -> None:
         """Read what has come, and answer it."""
@@ -243,7 +220,7 @@ class HttpServer:
             return
         connection.heard = self._looks
         if not connection.received:
-            answer = self._handler.prepared(received)
+            answer = connection.handler.prepared(received)
             if answer is not None:
                 self._send(connection, answer)
                 return
@@ -272,7 +249,8 @@ class HttpServer:
             if request is None:
                 return
             connection.closing = not request.keep_alive
-            response = self._answer_now(request, alone if request.keep_alive else None)
+            remembered = alone if request.keep_alive else None
+            response = self._answer_now(connection.handler, request, remembered)
             if response is None:
                 self._hand_over(connection, request)
                 return
@@ -288,24 +266,27 @@ class HttpServer:
             self._refuse(connection, refusal)
             return None
 
-    def _answer_now(self, request: Request, received: bytes | None) -> Response | None:
+    def _answer_now(
+        self, handler: Handler, request: Request, received: bytes | None
+    ) -> Response | None:
         try:
-            return self._handler.answer_now(request, received)
+            return handler.answer_now(request, received)
         except Exception as fault:  # noqa: BLE001  the client is told, in so many words
-            return self._failure(fault)
+            return self._failure(handler, fault)
 
     def _hand_over(self, connection: Connection, request: Request) -> None:
         self._waiting.add(connection)
         connection.waiting = True
         self._poll.modify(connection.fileno, 0)
+        handler = connection.handler
 
         def job() -> None:
             answer = b""
             try:
                 try:
-                    response = self._handler.answer(request)
+                    response = handler.answer(request)
                 except Exception as fault:  # noqa: BLE001  likewise
-                    response = self._failure(fault)
+                    response = self._failure(handler, fault)
                 answer = request.rendered(response)
             finally:
                 connection.finished = answer
@@ -332,9 +313,9 @@ class HttpServer:
             except Exception as fault:  # noqa: BLE001  likewise
                 self._drop(connection, fault)
 
-    def _failure(self, fault: Exception) -> Response:
+    def _failure(self, handler: Handler, fault: Exception) -> Response:
         self._log.error("a request failed", exception=fault)
-        return error_response(RotawareError("an unforeseen error; see the log"))
+        return handler.refused(RotawareError("an unforeseen error; see the log"))
 
     def _send(self, connection: Connection, answer: bytes) -> None:
         try:
@@ -366,7 +347,8 @@ class HttpServer:
         connection.closing = connection.lingering = True
         connection.received = b""
         self._limit_time(connection, HEAD_SECONDS)
-        self._send(connection, render(error_response(refusal), keep_alive=False))
+        response = connection.handler.refused(refusal)
+        self._send(connection, render(response, keep_alive=False))
 
     def _leave(self, connection: Connection) -> None:
         """All is sent: close, or say that nothing more comes and linger."""
@@ -383,9 +365,7 @@ class HttpServer:
 
     def _expire(self) -> None:
         """Do what was put off, when its time has come."""
-        if self._deaf is not None and self._deaf.remaining_seconds() == 0.0:
-            self._deaf = None
-            self._poll.modify(self._listener.fileno(), select.EPOLLIN)
+        self._listeners.expire()
         for connection, deadline in list(self._slow.items()):
             if deadline.remaining_seconds() == 0.0:
                 try:

@@ -73,12 +73,14 @@ def follow_events(  # noqa: PLR0913  the life has as many parts
                 case Invoke() as invoke:
                     log.cold_start = invocations == 0
                     log.xray_trace_id = invoke.trace
+                    log.function_request_id = invoke.request_id
                     if invocations == 0:
                         _guarded(begin, log)
                     invocations += 1
                     _guarded(checker.invocation_began, log)
                     linger()
                 case Shutdown() as shutdown:
+                    log.xray_trace_id = log.function_request_id = None
                     return shutdown
                 case unknown:
                     log.warning("an unknown event", event_type=unknown.event_type)

@@ -1,4 +1,4 @@
-"""The local port's grammar: from a request to what it asks for. Pure.
+"""The local ports' grammar: from a request to what it asks for. Pure.
 
 The order of the checks is that of the Secrets Manager Agent: forwarded requests first,
 then the token, the method, the path, the parameters. A parameter that is unknown or
@@ -9,27 +9,35 @@ from __future__ import annotations
 
 from _operator import _compare_digest as compare_digest
 
-from extension.http1 import unquote
+from extension.fields import Fields, bad_request, decoded, named
+from extension.http1 import JSON, TEXT
 from rotaware import parsers
 from rotaware.errors import RequestError
 from rotaware.lean import TYPE_CHECKING, NamedTuple
 from rotaware.secret import Query
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from extension.http1 import Request
 
 _TOKEN_HEADERS = ("x-aws-parameters-secrets-token", "x-vault-token")
 _FORWARDED_HEADERS = ("x-forwarded-for", "forwarded")
 _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
-_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
-_COMMON = {"refreshNow", "insteadOf"}
-_SECRET_PARAMETERS = frozenset({"secretId", "versionId", "versionStage"} | _COMMON)
-_PARAMETER_PARAMETERS = frozenset(
-    {"name", "version", "label", "withDecryption"} | _COMMON
-)
+_PING = "/ping"
+_STATS = "/stats"
+_BY_PATH = "/v1/"
+_CACHED = "/cache/"
+_COMMON = frozenset({"refreshNow", "insteadOf"})
+_VERSION = frozenset({"versionId", "versionStage"} | _COMMON)
+_SECRET = _VERSION | {"secretId"}
+_PARAMETER = frozenset({"name", "version", "label", "withDecryption"} | _COMMON)
+_PARAMETERS = frozenset({"path", "recursive", "withDecryption", "refreshNow"})
+_NOT_OFFERED = {
+    "roleArn": "let the policies of the secret and of its key allow this function's"
+    " role, and read the secret by its ARN"
+}
 
 
 class Ask(NamedTuple):
@@ -39,117 +47,179 @@ class Ask(NamedTuple):
         query: What to read.
         refresh: Whether to ask the source, whatever is cached.
         instead_of: The version that just failed the caller.
+        bare: The media type under which the value alone is asked for, if it is text;
+            None for the whole document.
     """
 
     query: Query
     refresh: bool = False
     instead_of: str | None = None
+    bare: str | None = None
 
 
-def route(request: Request, token: Callable[[], str | None]) -> Ask | None:
-    """What a request asks for; None for a ping.
+STATS = Ask(Query("rotaware", "stats"))
+"""A look at the extension itself. No source is asked for it, and it is never held."""
+
+
+def route(request: Request, tokens: Callable[[], Iterable[str]]) -> Ask | None:
+    """What a request to the main port asks for; None for a ping.
 
     Args:
         request: The request.
-        token: Gives the token that is valid now; called when one is needed.
+        tokens: Gives the tokens that are valid now; called when one is needed.
 
     Raises:
         RequestError: It is refused.
     """
-    _refuse_forwarded(request.headers)
-    ping = request.path == "/ping"
-    if not ping:
-        _require_token(request.headers, token)
-    if request.method != "GET":
-        raise RequestError(405, "MethodNotAllowed", "this port answers GET only")
-    if ping:
+    _refuse_strangers(request)
+    if request.path != _PING:
+        _require_token(request.headers, tokens)
+    _require_get(request)
+    if request.path == _PING:
         return None
-    path = request.path
-    if path.startswith("/v1/"):
-        parameters = _Parameters(request.query, _SECRET_PARAMETERS - {"secretId"})
-        return _secret(_named("secretId", _decoded("secretId", path[4:])), parameters)
-    if path.rstrip("/") == "/secretsmanager/get":
-        parameters = _Parameters(request.query, _SECRET_PARAMETERS)
-        return _secret(_named("secretId", parameters.get("secretId")), parameters)
-    if path.rstrip("/") == "/systemsmanager/parameters/get":
-        return _parameter(_Parameters(request.query, _PARAMETER_PARAMETERS))
-    raise RequestError(
-        404,
-        "NotFound",
-        "no such path; there are /secretsmanager/get, /systemsmanager/parameters/get,"
-        " /v1/<secretId> and /ping",
+    if request.path.rstrip("/") == _STATS:
+        Fields(request.query, frozenset())
+        return STATS
+    read = _PLACES.get(request.path.rstrip("/"))
+    if request.path.startswith(_BY_PATH):
+        ask: Ask | None = _secret_by_path(request)
+    elif read is not None:
+        ask = read(request.query)
+    else:
+        ask = _bare(request, _COMMON)
+    if ask is None:
+        raise RequestError(
+            404,
+            "NotFound",
+            "no such path; there are /secretsmanager/get,"
+            " /systemsmanager/parameters/get, /systemsmanager/parameters/path,"
+            " /v1/<secretId>, /kms/get, /cache/<name>, /secrets, /?name=, /stats and"
+            " /ping",
+        )
+    return ask
+
+
+def legacy_route(request: Request, listed: frozenset[str]) -> Ask | None:
+    """What a request to a port without token asks for; None for a ping.
+
+    Only the current version of listed secrets, and nothing that leads to a call to AWS
+    at will.
+
+    Args:
+        request: The request.
+        listed: Names and ARNs of the secrets that the configuration lists.
+
+    Raises:
+        RequestError: It is refused.
+    """
+    _refuse_strangers(request)
+    _require_get(request)
+    if request.path == _PING:
+        return None
+    ask = _bare(request, frozenset())
+    if ask is None:
+        raise RequestError(
+            404,
+            "NotFound",
+            "no such path; a port of ROTAWARE_LEGACY_PORTS has /cache/<name>,"
+            " /secrets?name=, /?name= and /ping; ask the main port for the rest",
+        )
+    if ask.query.id not in listed:
+        raise RequestError(
+            403,
+            "NotListed",
+            f"{ask.query.id} is not listed, and a port of ROTAWARE_LEGACY_PORTS serves"
+            " listed secrets only; list it in config.yaml or in a SECRET_* variable,"
+            " written as here, or ask the main port with the token",
+        )
+    return ask
+
+
+def _secret(secret_id: str, fields: Fields, bare: str | None = None) -> Ask:
+    query = Query.secret(secret_id, fields.get("versionId"), fields.get("versionStage"))
+    return Ask(query, fields.flag("refreshNow"), fields.get("insteadOf"), bare)
+
+
+def _secret_by_path(request: Request) -> Ask:
+    secret_id = decoded("secretId", request.path[len(_BY_PATH) :])
+    if not secret_id:
+        raise bad_request("missing secret ID; name it after /v1/")
+    fields = Fields(request.query, _VERSION, _NOT_OFFERED)
+    return _secret(named("secretId", secret_id), fields)
+
+
+def _secret_by_id(query: str) -> Ask:
+    fields = Fields(query, _SECRET, _NOT_OFFERED)
+    return _secret(fields.name("secretId"), fields)
+
+
+def _variable(query: str) -> Ask:
+    fields = Fields(query, frozenset({"name"}))
+    return Ask(Query.variable(fields.name("name")), bare=TEXT)
+
+
+def _parameter(query: str) -> Ask:
+    fields = Fields(query, _PARAMETER)
+    name = fields.name("name")
+    # Of version and label, the AWS extension uses the one that comes first.
+    selectors = [key for key in fields.order if key in ("version", "label")]
+    selector = selectors[0] if selectors else None
+    version = fields.get("version") if selector == "version" else None
+    if version is not None:
+        version = _number(version)
+    parameter = Query.parameter(
+        name,
+        version,
+        fields.get("label") if selector == "label" else None,
+        decrypt=fields.flag("withDecryption"),
     )
+    return Ask(parameter, fields.flag("refreshNow"), fields.get("insteadOf"))
 
 
-class _Parameters:
-    """The query's parameters, each known, given once and not empty."""
-
-    __slots__ = ("_values", "order")
-
-    def __init__(self, query: str, known: frozenset[str]) -> None:
-        self._values: dict[str, str] = {}
-        for field in filter(None, query.split("&")):
-            name, _, value = field.partition("=")
-            name = _decoded("the query", name)
-            if name not in known:
-                raise _refused(
-                    f"unknown parameter: {name[:100]}; known here are"
-                    f" {', '.join(sorted(known))}"
-                )
-            if name in self._values:
-                raise _refused(f"parameter given twice: {name}; give it once")
-            if not value:
-                raise _refused(
-                    f"empty parameter: {name}; give a value, or leave it out"
-                )
-            self._values[name] = _decoded(name, value)
-        self.order = list(self._values)
-
-    def get(self, name: str) -> str | None:
-        """The value; None when it is absent."""
-        return self._values.get(name)
-
-    def flag(self, name: str) -> bool:
-        """A boolean; false when it is absent."""
-        text = self._values.get(name, "false")
-        if text.lower() not in _BOOLEANS:
-            raise _refused(f"invalid {name}: give true or false")
-        return _BOOLEANS[text.lower()]
-
-
-def _secret(secret_id: str, parameters: _Parameters) -> Ask:
-    query = Query.secret(
-        secret_id, parameters.get("versionId"), parameters.get("versionStage")
+def _parameters(query: str) -> Ask:
+    fields = Fields(query, _PARAMETERS)
+    path = Query.path(
+        fields.name("path"),
+        recursive=fields.flag("recursive", default=True),
+        decrypt=fields.flag("withDecryption"),
     )
-    return Ask(query, parameters.flag("refreshNow"), parameters.get("insteadOf"))
+    return Ask(path, fields.flag("refreshNow"))
+
+
+_PLACES: dict[str, Callable[[str], Ask]] = {
+    "/secretsmanager/get": _secret_by_id,
+    "/systemsmanager/parameters/get": _parameter,
+    "/systemsmanager/parameters/path": _parameters,
+    "/kms/get": _variable,
+}
+
+
+def _bare(request: Request, known: frozenset[str]) -> Ask | None:
+    """A read in the ways of the two community extensions; None for no such path."""
+    path, query = request.path, request.query
+    if path.startswith(_CACHED):
+        fields = Fields(query, known)
+        name = decoded("name", path[len(_CACHED) :])
+        if not name:
+            raise bad_request("missing name; name the secret after /cache/")
+        return _secret(named("name", name), fields, JSON)
+    if path.rstrip("/") == "/secrets" or (path == "/" and query):
+        fields = Fields(query, known | {"name"})
+        return _secret(fields.name("name"), fields, TEXT)
+    return None
 
 
 def _number(version: str) -> str:
     try:
         return parsers.version_number(version)
     except ValueError as fault:
-        raise _refused(f"invalid version: {fault}") from fault
+        raise bad_request(f"invalid version: {fault}") from fault
 
 
-def _parameter(parameters: _Parameters) -> Ask:
-    name = _named("name", parameters.get("name"))
-    # Of version and label, the AWS extension uses the one that comes first.
-    selectors = [key for key in parameters.order if key in ("version", "label")]
-    selector = selectors[0] if selectors else None
-    version = parameters.get("version") if selector == "version" else None
-    if version is not None:
-        version = _number(version)
-    query = Query.parameter(
-        name,
-        version,
-        parameters.get("label") if selector == "label" else None,
-        decrypt=parameters.flag("withDecryption"),
-    )
-    return Ask(query, parameters.flag("refreshNow"), parameters.get("insteadOf"))
-
-
-def _refuse_forwarded(headers: Mapping[str, str]) -> None:
-    if any(header in headers for header in _FORWARDED_HEADERS):
+def _refuse_strangers(request: Request) -> None:
+    headers = request.headers
+    forwarded = any(header in headers for header in _FORWARDED_HEADERS)
+    if forwarded and request.path != _PING:
         raise RequestError(
             400, "Forwarded", "forwarded requests are refused: call the port directly"
         )
@@ -161,12 +231,13 @@ def _refuse_forwarded(headers: Mapping[str, str]) -> None:
         )
 
 
-def _require_token(headers: Mapping[str, str], token: Callable[[], str | None]) -> None:
+def _require_token(
+    headers: Mapping[str, str], tokens: Callable[[], Iterable[str]]
+) -> None:
     given = [headers[name].encode() for name in _TOKEN_HEADERS if name in headers]
-    valid = token() if given else None
-    matches = [
-        valid is not None and compare_digest(one, valid.encode()) for one in given
-    ]
+    valid = [token.encode() for token in tokens()] if given else []
+    # All are compared, whatever the first one says.
+    matches = [compare_digest(one, other) for one in given for other in valid]
     if not any(matches):
         raise RequestError(
             403,
@@ -176,23 +247,6 @@ def _require_token(headers: Mapping[str, str], token: Callable[[], str | None]) 
         )
 
 
-def _named(parameter: str, name: str | None) -> str:
-    if not name:
-        raise _refused(f"missing parameter: {parameter}")
-    if len(name) > parsers.ID_LENGTH or not name.isprintable():
-        raise _refused(
-            f"invalid {parameter}: a name or ARN has at most {parsers.ID_LENGTH}"
-            " printable characters"
-        )
-    return name
-
-
-def _decoded(parameter: str, text: str) -> str:
-    try:
-        return unquote(text)
-    except ValueError as fault:
-        raise _refused(f"invalid {parameter}: {fault}") from fault
-
-
-def _refused(message: str) -> RequestError:
-    return RequestError(400, "InvalidRequest", message)
+def _require_get(request: Request) -> None:
+    if request.method != "GET":
+        raise RequestError(405, "MethodNotAllowed", "this port answers GET only")

@@ -240,4 +240,5 @@ def test_what_aws_refuses(port: Port, aws: ScriptedAws, status: int, code: str) 
         del aws.refusals["GetSecretValue"]
 
     assert (status, "rotaware; fwd=miss") == (answer.status, answer.cache_status)
-    assert {"__type": code, "message": "scripted"} == answer.document
+    assert code == answer.document["__type"]
+    assert answer.document["message"].startswith("scripted")

@@ -57,6 +57,7 @@ def ours(service: str, log: Callable[[Logger], None]) -> str:
     )
     logger.cold_start = True
     logger.xray_trace_id = TRACE
+    logger.function_request_id = Context.aws_request_id
     log(logger)
     return stream.getvalue()
 
@@ -74,7 +75,7 @@ def theirs(service: str, log: Callable[[PowertoolsLogger], None]) -> str:
 
 
 # What an extension cannot know about the function that it lies beside.
-FUNCTION_ONLY = {"function_memory_size", "function_arn", "function_request_id"}
+FUNCTION_ONLY = {"function_memory_size", "function_arn"}
 
 
 @pytest.fixture(autouse=True)

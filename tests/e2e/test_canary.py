@@ -5,6 +5,7 @@ The fixtures search all that the other tests leave behind; here it is provoked.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from tests.e2e.conftest import found_canaries
@@ -26,9 +27,11 @@ NEW = "canary-Kq4-second-value"
 def test_the_most_talkative_log_tells_no_value(
     deployment: Deployment, start: Start, make_secrets: MakeSecrets
 ) -> None:
-    """Errors, refreshes and evictions, told at level DEBUG, tell no value."""
+    """Errors, evictions and what explains them, metrics, statistics: no value."""
     (name,) = make_secrets(OLD)
-    environment = start(name, environ={"AWS_LAMBDA_LOG_LEVEL": "DEBUG"})
+    environment = start(
+        name, environ={"AWS_LAMBDA_LOG_LEVEL": "DEBUG", "ROTAWARE_METRICS": "on"}
+    )
 
     assert environment.read(name) == [OLD]
 
@@ -40,8 +43,12 @@ def test_the_most_talkative_log_tells_no_value(
     with environment.calls.refusing("secretsmanager.GetSecretValue", refusal):
         environment.ask(f"/secretsmanager/get?secretId={name}&refreshNow=true")
     environment.ask(f"/secretsmanager/get?secretId={name}&surplus={NEW}")
+    (stats,) = environment.ask("/stats")
     environment.sandbox.shut_down()
-    leaks = found_canaries(environment.sandbox.lines + deployment.log_lines())
+    lines = environment.sandbox.lines
+    leaks = found_canaries([*lines, *deployment.log_lines(), json.dumps(stats)])
 
-    assert any('"evicted"' in line for line in environment.sandbox.lines)
+    assert stats["body"]["entries"]
+    for told in ('"evicted"', '"found in memory"', '"EvictionsStamped"'):
+        assert any(told in line for line in lines)
     assert leaks == []

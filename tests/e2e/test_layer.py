@@ -11,10 +11,12 @@ import sys
 import zipfile
 from typing import TYPE_CHECKING
 
+import grimp
 import pytest
 
 from infra.artifacts import content
 from infra.interpreter.build import PINS
+from infra.layer.build import IN_PROCESS
 from infra.layer.strip import strip
 from tests.support.extension_process import (
     ExtensionProcess,
@@ -63,6 +65,12 @@ def meaning(source: Path) -> str:
         if isinstance(body, list) and isinstance(getattr(text, "value", None), str):
             body[0] = ast.Pass()
     return ast.dump(tree, include_attributes=True)
+
+
+def library(folder: Path) -> list[Path]:
+    """The sources that function code may import; the command-line tool is not."""
+    found = sorted(folder.rglob("*.py"))
+    return [path for path in found if "cli" not in path.parts]
 
 
 def sha256(data: bytes) -> dict[str, str]:
@@ -174,13 +182,34 @@ def test_licences_come_along() -> None:
 
 
 def test_library_is_the_source() -> None:
-    """What functions import is shared/rotaware, file for file."""
-    shipped = (LAYER / "python" / "rotaware").glob("*.py")
-    sources = (ROOT / "shared" / "rotaware").glob("*.py")
+    """What functions import is shared/rotaware, file for file, subpackages too."""
+    shipped = LAYER / "python" / "rotaware"
+    sources = ROOT / "shared" / "rotaware"
+    compiled = {path.stem for path in shipped.rglob("*.pyc")}
+    found, expected = (
+        {str(path.relative_to(top)): path.read_bytes() for path in library(top)}
+        for top in (shipped, sources)
+    )
 
-    assert {x.name: x.read_bytes() for x in shipped} == {
-        x.name: x.read_bytes() for x in sources
-    }, "build/layer is older than the sources: run `make layer`"
+    assert "database/rule.py" in found
+    assert found == expected, "build/layer is older than the sources: run `make layer`"
+    assert compiled == {f"{path.stem}.cpython-313" for path in shipped.rglob("*.py")}
+
+
+def test_the_extension_has_what_it_imports() -> None:
+    """Its private copy lacks nothing, and has nothing that only functions use."""
+    packages = ("rotaware", "extension")
+    graph = grimp.build_graph(
+        *packages, exclude_type_checking_imports=True, cache_dir=None
+    )
+    imported = graph.find_upstream_modules("extension", as_package=True)
+    private = {path.name for path in (LAYER / "rotaware" / "rotaware").iterdir()}
+
+    assert private == {"__init__.pyc"} | {
+        f"{module.removeprefix('rotaware.')}.pyc"
+        for module in imported
+        if module.startswith("rotaware.")
+    }
 
 
 def test_builds_are_reproducible(tmp_path: Path) -> None:
@@ -235,8 +264,18 @@ def test_the_flavour_without_interpreter_serves(tmp_path: Path) -> None:
 
 
 def test_the_flavour_without_interpreter_is_the_same_program() -> None:
-    """Its sources are the originals', line for line, docstrings and comments aside."""
-    for source in sorted((ROOT / "extension").glob("*.py")):
-        shipped = LAYER_PYTHON / "rotaware" / "extension" / source.name
+    """Its sources are the originals', line for line, docstrings and comments aside.
 
-        assert meaning(shipped) == meaning(source), "run `make layer`"
+    The in-process mode is not there.
+    """
+    places = {
+        ROOT / "extension": LAYER_PYTHON / "rotaware" / "extension",
+        ROOT / "shared" / "rotaware": LAYER_PYTHON / "python" / "rotaware",
+    }
+    for folder, place in places.items():
+        for source in library(folder):
+            shipped = place / source.relative_to(folder)
+            if source.parent.name == "rotaware" and source.stem in IN_PROCESS:
+                assert not shipped.exists()
+            else:
+                assert meaning(shipped) == meaning(source), "run `make layer`"

@@ -357,22 +357,27 @@ CLONE_NEWPID = 0x20000000
 layer, copies = sys.argv[1], int(sys.argv[2])
 sys.path.insert(0, layer)
 from extension import application
+from extension.application import _random as random
+from rotaware.assembly import store_and_checker
 from rotaware.clock import Instant, SystemClock
 from rotaware.log import Logger
 
 environ = {key.decode(): value.decode() for key, value in posix.environ.items()}
 clock = SystemClock()
-config, aws = application._configured(environ, None, clock)
+config, aws = application._configured(environ, (), clock)
 log = Logger(service="x", level="ERROR", stream=open("/dev/null", "w"), clock=clock)
-store, checker = application._cache(config.settings, aws, clock, log)
+store, checker = store_and_checker(
+    config.settings, {}, aws, function_name=None, clock=clock, random=random, log=log
+)
 store.hold_nothing()
-endpoint = application._endpoint(environ, store, checker, clock)
+endpoint = application._endpoints(environ, config, store, checker, clock)[0]
 wanted = [entry.query for entry in config.prefetch]
 
 def state():
     checker.ensure_checked()
     number = posix.getpid()
-    return [number, endpoint._token(), checker._pace._current_interval_seconds]
+    token = endpoint._route.keywords["tokens"]()[-1]
+    return [number, token, checker._pace._current_interval_seconds]
 
 store.get(wanted[0])
 print(json.dumps(state()), flush=True)

@@ -29,7 +29,18 @@ LAYER_PYTHON = LAYER.with_name("layer-python")
 EXTENSION_VERSIONS = ("3.12", "3.13", "3.14")
 LIBRARY_VERSIONS = ("3.10", "3.11", *EXTENSION_VERSIONS)
 TELL_VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
-READ = "import rotaware; print(rotaware.get_secret('db'))"
+READ = """
+import rotaware
+print(rotaware.get_secret("db"), rotaware.read_secret("db"))
+try:
+    rotaware.get_secret("db", transform="json")
+except rotaware.TransformError as error:
+    print(error)
+"""
+TOLD = """\
+canary-Zp3 <Secret db, version version-10, value hidden>
+db: the value is not JSON; store JSON, or leave the transform out to get its text
+"""
 
 
 @cache
@@ -89,4 +100,4 @@ def test_the_library_reads(tmp_path: Path, version: str) -> None:
         finally:
             process.child.stop()
 
-    assert ("canary-Zp3\n", "", 0) == (told.stdout, told.stderr, told.returncode)
+    assert (TOLD, "", 0) == (told.stdout, told.stderr, told.returncode)

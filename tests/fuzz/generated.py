@@ -13,15 +13,16 @@ from random import Random
 from typing import NamedTuple
 
 from extension.http1 import END_OF_HEAD, MAX_HEAD_BYTES, Request, is_hopeless
-from extension.routes import route
+from extension.routes import STATS, legacy_route, route
 from rotaware.errors import RequestError
-from rotaware.secret import SECRETS_MANAGER
+from rotaware.secret import KMS, SECRETS_MANAGER
 from tests.fuzz.differences import DIFFERENCES, compare
 from tests.fuzz.mutations import mutated
 
 TOKEN = "local-session-token"
 SECRETS = ("app/db", "other")
 PARAMETERS = ("/app/url",)
+LISTED = frozenset({*SECRETS, "missing"})
 _MOST_REQUESTS = 24
 _CRLF = b"\r\n"
 _TOKEN_FIELD = b"X-Aws-Parameters-Secrets-Token: " + TOKEN.encode()
@@ -39,7 +40,12 @@ _TARGETS = [
     b"/v1/app/db?insteadOf=nothing",
     b"/systemsmanager/parameters/get?name=/app/url",
     b"/systemsmanager/parameters/get/?name=%2Fapp%2Furl&withDecryption=true",
+    b"/cache/app/db",
+    b"/cache/app%2Fdb",
+    b"/secrets?name=other",
+    b"/?name=app%2Fdb",
     b"/ping",
+    b"/stats",
 ]
 _WRONG_TARGETS = [
     b"/",
@@ -50,6 +56,13 @@ _WRONG_TARGETS = [
     b"/secretsmanager/get?secretId=app/db&secretId=other",
     b"/secretsmanager/get?secretId=%zz",
     b"/v1/missing",
+    b"/cache/",
+    b"/cache/missing",
+    b"/cache/unlisted",
+    b"/secrets",
+    b"/?name",
+    b"/kms/get?name=HOME",
+    b"/systemsmanager/parameters/path",
     b"/v1/app/db?refreshNow=maybe",
     b"/v1/" + b"x" * 3000,
     b"*",
@@ -209,8 +222,13 @@ def _request(
     return _CRLF.join((line, *fields)) + END_OF_HEAD
 
 
-def expected(data: bytes) -> list[Expected]:
-    """The answers to a stream; AssertionError if h11 takes a head for another."""
+def expected(data: bytes, *, has_token: bool) -> list[Expected]:
+    """The answers to a stream; AssertionError if h11 takes a head for another.
+
+    Args:
+        data: The stream.
+        has_token: Whether it is the main port that it was sent to.
+    """
     answers: list[Expected] = []
     while data and not (answers and answers[-1].is_last):
         head, end, rest = data.partition(END_OF_HEAD)
@@ -218,7 +236,7 @@ def expected(data: bytes) -> list[Expected]:
         if len(head) + len(end) > MAX_HEAD_BYTES:
             answers.append(_refused(431, early))
         elif end:
-            answers.append(_answer(head, early))
+            answers.append(_answer(head, early, has_token=has_token))
         elif early:
             answers.append(_refused(400, early))
         data = rest
@@ -226,11 +244,11 @@ def expected(data: bytes) -> list[Expected]:
 
 
 @functools.lru_cache(maxsize=10_000)
-def _answer(head: bytes, early: frozenset[int]) -> Expected:
+def _answer(head: bytes, early: frozenset[int], *, has_token: bool) -> Expected:
     request = compare(head)
     if isinstance(request, RequestError):
         return _refused(request.status, early)
-    statuses = frozenset(_statuses(request))
+    statuses = frozenset(_statuses(request, has_token=has_token))
     return Expected(request.method, statuses, not request.keep_alive)
 
 
@@ -238,13 +256,19 @@ def _refused(status: int, early: frozenset[int]) -> Expected:
     return Expected("GET", frozenset({status} | early), is_last=True)
 
 
-def _statuses(request: Request) -> set[int]:
+def _statuses(request: Request, *, has_token: bool) -> set[int]:
     try:
-        ask = route(request, lambda: TOKEN)
+        if has_token:
+            ask = route(request, lambda: (TOKEN,))
+        else:
+            ask = legacy_route(request, LISTED)
     except RequestError as refusal:
         return {refusal.status}
-    if ask is None:
+    if ask is None or ask is STATS:
         return {200}
     known = SECRETS if ask.query.service == SECRETS_MANAGER else PARAMETERS
+    if ask.query.is_path:
+        return {200, 400, 502}
     # Of what it does not know, AWS says 400.
-    return {200 if ask.query.id in known else 400}
+    missing = 400 if ask.bare is None else 404
+    return {200 if ask.query.id in known and ask.query.service != KMS else missing}

@@ -13,9 +13,10 @@ import h11
 
 from extension.config_file import entries
 from extension.http1 import END_OF_HEAD, Request
-from extension.routes import Ask, route
+from extension.routes import STATS, Ask, legacy_route, route
 from rotaware.errors import RequestError, SheetError
 from rotaware.http1 import BadAnswerError, Incoming, Response, read_response
+from rotaware.secret import Query
 from rotaware.sheet import Sheet, Stamp, decode, encode
 from tests.fuzz.differences import DIFFERENCES, compare
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TOKEN = "token"
+LISTED = frozenset({"app/db", "/"})
 _NO_BODY = frozenset({204, 304})
 _MOST_FAULTS = 5000
 
@@ -52,26 +54,54 @@ def grammar(data: bytes) -> None:
     path, _, query = text.partition("?")
     headers = {"host": "localhost", "x-vault-token": TOKEN}
     request = Request("GET", path, query, headers, keep_alive=True)
+    _without_token(request)
     try:
-        ask = route(request, lambda: TOKEN)
+        ask = route(request, lambda: (TOKEN,))
     except RequestError:
         return
     if ask is None:
         assert path == "/ping"
         return
+    if ask is STATS:
+        assert path.rstrip("/") == "/stats"
+        return
     assert isinstance(ask, Ask)
     assert ask.query.id.isprintable()
-    name = path[4:] if path.startswith("/v1/") else _fields(query)[ask_name(ask)]
-    named = unquote_to_bytes(name.encode("latin-1")).decode()
+    named = unquote_to_bytes(_name(path, query).encode("latin-1")).decode()
+    if ask.query.is_path:
+        assert ask.query.id in (named.rstrip("/"), "/")
+        return
     # A parameter's name may be followed by :version or :label.
     assert named == ask.query.id or (
         ask.query.service == "ssm" and named.startswith(f"{ask.query.id}:")
     )
 
 
-def ask_name(ask: Ask) -> str:
-    """Which parameter names what is asked for."""
-    return "secretId" if ask.query.service == "secretsmanager" else "name"
+def _without_token(request: Request) -> None:
+    """Such a port gives the current version of what is listed, and nothing else."""
+    try:
+        ask = legacy_route(request, LISTED)
+    except RequestError:
+        return
+    if ask is None:
+        assert request.path == "/ping"
+        return
+    assert ask.query.id in LISTED
+    assert ask == Ask(Query.secret(ask.query.id), bare=ask.bare)
+    assert ask.bare is not None
+
+
+def _name(path: str, query: str) -> str:
+    """What names what is asked for."""
+    for prefix in ("/v1/", "/cache/"):
+        if path.startswith(prefix):
+            return path.removeprefix(prefix)
+    place = path.rstrip("/")
+    names = {
+        "/secretsmanager/get": "secretId",
+        "/systemsmanager/parameters/path": "path",
+    }
+    return _fields(query)[names.get(place, "name")]
 
 
 def _fields(query: str) -> dict[str, str]:
@@ -152,6 +182,8 @@ _HTTP = (
 )  # fmt: skip
 _QUERY = (
     b"/secretsmanager/get", b"/systemsmanager/parameters/get", b"/v1/", b"/ping", b"?",
+    b"/cache/", b"/secrets", b"/kms/get", b"/systemsmanager/parameters/path", b"path=",
+    b"app/db", b"app%2Fdb", b"recursive=0", b"roleArn=",
     b"secretId=", b"versionId=", b"versionStage=", b"name=", b"version=", b"label=",
     b"refreshNow=true", b"insteadOf=", b"withDecryption=1", b"%", b"%2F", b"%C3%A9",
     b"&", b"+", b"\xc3\xa9", b"%00", b"%  ", b"%+1", b"%\xb2", b"9" * 30,
@@ -187,6 +219,11 @@ TARGETS = {
             b"/secretsmanager/get?secretId=app%2Fdb&versionStage=AWSCURRENT",
             b"/systemsmanager/parameters/get/?name=/a/b&version=3&withDecryption=true",
             b"/v1/app/db?refreshNow=true&insteadOf=v1",
+            b"/cache/app%2Fdb",
+            b"/secrets?name=app/db",
+            b"/?name=app%2Fdb",
+            b"/kms/get?name=API_KEY",
+            b"/systemsmanager/parameters/path?path=/a/&recursive=false",
         ],
         _QUERY,
     ),

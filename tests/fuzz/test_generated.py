@@ -16,6 +16,7 @@ import pytest
 from rotaware.sheet import Sheet, encode
 from tests.fuzz.differences import DIFFERENCES, Difference, reasons, takes
 from tests.fuzz.generated import (
+    LISTED,
     PARAMETERS,
     SECRETS,
     TOKEN,
@@ -32,6 +33,7 @@ from tests.support.extension_process import (
     source_launcher,
 )
 from tests.support.extensions_api import FakeExtensionsApi
+from tests.support.processes import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "30_000"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 AT_ONCE = 16
+LEGACY = free_port()
 PATIENCE_SECONDS = 20.0
 GOOD = (
     b"GET /v1/app/db HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive\r\n"
@@ -51,7 +54,8 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExtensionProcess]
     """The extension, serving."""
     directory = tmp_path_factory.mktemp("port")
     with FakeExtensionsApi() as api, ScriptedAws() as aws:
-        aws.secrets |= dict.fromkeys(SECRETS, "s3cret")
+        (directory / "config.yaml").write_text(f"secrets: {json.dumps(sorted(LISTED))}")
+        aws.secrets |= dict.fromkeys(SECRETS, '"s3cret"')
         aws.parameters |= dict.fromkeys(PARAMETERS, "value")
         aws.parameters[SHEET] = encode(Sheet())
         process = ExtensionProcess(
@@ -59,7 +63,11 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExtensionProcess]
             api,
             aws,
             directory,
-            environ={"AWS_SESSION_TOKEN": TOKEN, "ROTAWARE_CHECK_INTERVAL": "600"},
+            environ={
+                "AWS_SESSION_TOKEN": TOKEN,
+                "ROTAWARE_CHECK_INTERVAL": "600",
+                "ROTAWARE_LEGACY_PORTS": str(LEGACY),
+            },
         )
         try:
             api.wait_for_next()
@@ -75,7 +83,8 @@ def test_generated_requests(port: ExtensionProcess) -> None:
     sent, connections, began = 0, 0, time.monotonic()
     while sent < REQUESTS:
         batch = [generator.stream() for _ in range(AT_ONCE)]
-        exchange(port, batch)
+        # One in four comes to the port without token.
+        exchange(LEGACY if connections % (4 * AT_ONCE) == 0 else port.port, batch)
         sent += sum(stream.requests for stream in batch)
         connections += len(batch)
     seconds = time.monotonic() - began
@@ -98,16 +107,17 @@ def test_every_split(port: ExtensionProcess, data: bytes) -> None:
     places = range(1, len(data))
     for start in range(0, len(places), AT_ONCE):
         cut = places[start : start + AT_ONCE]
-        exchange(port, [Stream([data[:place], data[place:]], 2) for place in cut])
+        streams = [Stream([data[:place], data[place:]], 2) for place in cut]
+        exchange(port.port, streams)
     require_health(port)
 
 
-def exchange(port: ExtensionProcess, streams: list[Stream]) -> None:
+def exchange(port: int, streams: list[Stream]) -> None:
     """Send streams side by side, and compare what comes back."""
     with contextlib.ExitStack() as stack:
-        clients = [send(port.port, stream, stack) for stream in streams]
+        clients = [send(port, stream, stack) for stream in streams]
         for client, stream in zip(clients, streams, strict=True):
-            check(stream, receive(client))
+            check(stream, receive(client), has_token=port != LEGACY)
 
 
 def require_health(port: ExtensionProcess) -> None:
@@ -138,9 +148,9 @@ def receive(client: socket.socket) -> bytes:
     return bytes(received)
 
 
-def check(stream: Stream, received: bytes) -> None:
+def check(stream: Stream, received: bytes, *, has_token: bool) -> None:
     """Compare the answers with what they should be."""
-    wanted = expected(stream.data)
+    wanted = expected(stream.data, has_token=has_token)
     got = answers(received, wanted)
 
     assert len(wanted) == len(got), stream

@@ -26,6 +26,7 @@ class Account:
         refusals: What an operation about something answers instead.
         items: A table; calls of it are not in ``calls``.
         consistent_reads: Whether the table's items were read consistently, each time.
+        tells_arn: Whether DescribeParameters says each parameter's ARN.
     """
 
     def __init__(self) -> None:
@@ -34,6 +35,7 @@ class Account:
         self.before: Callable[[str], None] = lambda _: None
         self.items = ItemStore()
         self.consistent_reads: list[bool] = []
+        self.tells_arn = True
         self._secrets: dict[str, Answer] = {}
         self._parameters: dict[str, list[str]] = {}
 
@@ -108,10 +110,13 @@ class Account:
             if name in self._parameters
         ]
         page = int(request.get("NextToken", "0"))
-        found = [
+        found: list[Answer] = [
             {"Name": name, "Version": len(self._parameters[name])}
             for name in known[page - 1 : page]
         ]
+        for each in found if self.tells_arn else ():
+            resource = f"parameter/{each['Name'].removeprefix('/')}"
+            each["ARN"] = f"arn:aws:ssm:{REGION}:{ACCOUNT}:{resource}"
         more = {"NextToken": str(page + 1)} if page < len(known) else {}
         return {"Parameters": found, **more}
 

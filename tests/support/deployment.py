@@ -1,14 +1,15 @@
 """The invalidator, deployed from infra/template.yaml onto the stand-in.
 
 The template is transformed offline by AWS's own translator and created as a stack, so
-rules, queue, event source mapping and function are those that a user gets. Two things
-are changed on the way: the code comes from build/invalidator.zip, and the function's
-calls to AWS pass a recorder.
+rules, queue, event source mapping and function are those that a user gets. Three things
+are changed on the way: the code comes from build/invalidator.zip, the function's calls
+to AWS pass a recorder, and event bus policies are left out: the stand-in has none.
 """
 
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,7 +59,9 @@ class Deployment:
     function_name: str
     queue_url: str
     sheet: str
-    table: str | None = None
+    table: str | None
+    role_name: str
+    outputs: dict[str, str]
 
     def settle(self) -> None:
         """Return when no event is under way to the invalidator, or in it."""
@@ -128,7 +131,10 @@ class Deployment:
 
 
 def deploy(
-    stand_in: StandIn, stack_name: str = "rotaware", stamps: str = "ssm"
+    stand_in: StandIn,
+    stack_name: str = "rotaware",
+    stamps: str = "ssm",
+    **parameters: str,
 ) -> Deployment:
     """Create the stack and wait until it stands.
 
@@ -136,34 +142,50 @@ def deploy(
         stand_in: AWS.
         stack_name: The stack's name.
         stamps: Where the sheet shall be kept: ``ssm`` or ``dynamodb``.
+        parameters: The template's other parameters.
     """
     if not ARCHIVE.exists():
         raise ProcessError(f"{ARCHIVE} is missing: run `make invalidator`")
     storage = stand_in.client("s3")
-    storage.create_bucket(
-        Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
-    )
+    with suppress(storage.exceptions.BucketAlreadyOwnedByYou):
+        storage.create_bucket(
+            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
     storage.put_object(Bucket=BUCKET, Key=ARCHIVE.name, Body=ARCHIVE.read_bytes())
     recorder = stand_in.recorder()
     template = transformed()
+    del template["Resources"]["BusPolicy"]
     for resource in template["Resources"].values():
         if resource["Type"] == FUNCTION:
             environment = resource["Properties"].setdefault("Environment", {})
             variables = environment.setdefault("Variables", {})
             variables["AWS_ENDPOINT_URL"] = recorder.url
-    found = _create(stand_in, stack_name, template, stamps)
+    parameters["Stamps"] = stamps
+    found = create(stand_in, stack_name, template, parameters)
     mappings = stand_in.client("lambda").list_event_source_mappings(
         FunctionName=found[FUNCTION]
     )["EventSourceMappings"]
     queue_name = mappings[0]["EventSourceArn"].rpartition(":")[2]
     queue_url = stand_in.client("sqs").get_queue_url(QueueName=queue_name)["QueueUrl"]
     table = found.get("AWS::DynamoDB::Table")
-    sheet = "default" if table else found["AWS::SSM::Parameter"]
-    return Deployment(stand_in, recorder, found[FUNCTION], queue_url, sheet, table)
+    namespace = parameters.get("Namespace", "default")
+    (stack,) = stand_in.client("cloudformation").describe_stacks(StackName=stack_name)[
+        "Stacks"
+    ]
+    return Deployment(
+        stand_in,
+        recorder,
+        function_name=found[FUNCTION],
+        queue_url=queue_url,
+        sheet=namespace if table else found["AWS::SSM::Parameter"],
+        table=table,
+        role_name=found["AWS::IAM::Role"],
+        outputs={each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]},
+    )
 
 
-def _create(
-    stand_in: StandIn, name: str, template: dict[str, Any], stamps: str
+def create(
+    stand_in: StandIn, name: str, template: dict[str, Any], parameters: dict[str, str]
 ) -> dict[str, str]:
     """Create the stack; return its physical ids by type (the last one of each)."""
     cloudformation = stand_in.client("cloudformation")
@@ -171,7 +193,10 @@ def _create(
         StackName=name,
         TemplateBody=json.dumps(template),
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
-        Parameters=[{"ParameterKey": "Stamps", "ParameterValue": stamps}],
+        Parameters=[
+            {"ParameterKey": key, "ParameterValue": value}
+            for key, value in parameters.items()
+        ],
     )
 
     def status() -> str:

@@ -15,6 +15,7 @@ TIME = "2026-01-31T12:00:00Z"
 OCCURRED_AT = 1769860800.0
 SECRET_ARN = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:prod/db-AbCdEf"
 PARAMETER_ARN = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/prod/flag"
+VERSION = "a1b2c3d4-5678-90ab-cdef-EXAMPLE11111"
 API_CALL = "AWS API Call via CloudTrail"
 SERVICE_EVENT = "AWS Service Event via CloudTrail"
 
@@ -55,7 +56,7 @@ def label_updated(
     detail = {
         "name": name,
         "labelUpdated": label,
-        "versionId": "a1b2c3d4-5678-90ab-cdef-EXAMPLE11111",
+        "versionId": VERSION,
     }
     return envelope("aws.secretsmanager", "Secret Label Updated", detail, (arn,))
 

@@ -63,12 +63,13 @@ def interpreter(launcher: Path) -> str:
 
 
 class ScriptedAws:
-    """Secrets Manager and Parameter Store on one loopback port.
+    """Secrets Manager, Parameter Store and KMS on one loopback port.
 
     Attributes:
         url: For AWS_ENDPOINT_URL.
         secrets: Name to value; their version is the value's length.
         parameters: Name to value; the sheet may be one.
+        plaintexts: Ciphertext to plaintext, both in base64; in whatever context.
         refusals: Operation to status and error code.
         gates: Operation to the gate that its calls pass.
         calls: The operations that were called, in order.
@@ -77,6 +78,7 @@ class ScriptedAws:
     def __init__(self) -> None:
         self.secrets: dict[str, str] = {}
         self.parameters: dict[str, str] = {}
+        self.plaintexts: dict[str, str] = {}
         self.refusals: dict[str, tuple[int, str]] = {}
         self.gates: dict[str, Gate] = {}
         self.calls: list[str] = []
@@ -119,6 +121,8 @@ class ScriptedAws:
                 return 200, {"SecretValues": values, "Errors": []}
             case "GetItem":
                 return 200, {}  # a table in which nothing has been written
+            case "Decrypt":
+                return 200, {"Plaintext": self.plaintexts[request["CiphertextBlob"]]}
             case _:
                 return self._parameter(request["Name"])
 
@@ -185,7 +189,7 @@ class Read(NamedTuple):
 
 def read(port: int, target: str, headers: Mapping[str, str]) -> Read:
     """Ask a local port, on a connection of its own."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.request("GET", target, headers=dict(headers))
         response = connection.getresponse()

@@ -16,7 +16,7 @@ from collections import defaultdict, deque
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, Self
 
-DEADLINE_SECONDS = 10.0
+DEADLINE_SECONDS = 30.0
 IDENTIFIER = "3d2b9f3c-0000-4000-8000-5a0c1f8f1f3e"
 TRACE = "Root=1-5f35ae12-0c0fec141ab77a00bc047aa2;Sampled=1"
 

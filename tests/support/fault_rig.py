@@ -50,6 +50,8 @@ TOKEN_HEADER = "X-Aws-Parameters-Secrets-Token"
 READ = "/secretsmanager/get?secretId="
 SHEET = "/rotaware/default/stamps"
 ARN = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:{}-AbCdEf"
+CREATED = 1_800_000_000
+"""When AWS says that each version was made; each is stamped later."""
 SKEW_SECONDS = 300
 TTL_SECONDS, STALE_SECONDS = 100, 1000
 SETTINGS = {
@@ -138,7 +140,7 @@ class Account:
         value = self.put(name, value)
         subject = subject_of(ARN.format(name))
         version = version_digest(_version(len(self.versions[name])))
-        self.stamps[subject] = Stamp(version, self.generation)
+        self.stamps[subject] = Stamp(version, CREATED + self.generation)
         self.write_sheet(encode(Sheet(base=self.generation, stamps=dict(self.stamps))))
         return value
 
@@ -179,7 +181,7 @@ class Account:
                 "VersionId": _version(number),
                 "SecretString": values[number - 1],
                 "VersionStages": ["AWSCURRENT"],
-                "CreatedDate": 1_800_000_000,
+                "CreatedDate": CREATED,
             }
         )
 

@@ -58,7 +58,7 @@ def is_listening(port: int) -> bool:
 
 
 def wait_until(
-    condition: Callable[[], bool], what: str, deadline_seconds: float = 10.0
+    condition: Callable[[], bool], what: str, deadline_seconds: float = 30.0
 ) -> None:
     """Ask until the condition holds; name what was waited for when it does not."""
     expires_at = time.monotonic() + deadline_seconds
@@ -107,7 +107,7 @@ class Child:
         return self._process.poll() is None
 
     def wait_for(
-        self, predicate: Callable[[str], bool], deadline_seconds: float = 10.0
+        self, predicate: Callable[[str], bool], deadline_seconds: float = 30.0
     ) -> str:
         """The first line that satisfies the predicate, as soon as it is written."""
 
@@ -124,7 +124,7 @@ class Child:
             raise ProcessError(f"no such line in:\n{self.transcript()}")
         return line
 
-    def wait_until_listening(self, port: int, deadline_seconds: float = 15.0) -> None:
+    def wait_until_listening(self, port: int, deadline_seconds: float = 30.0) -> None:
         """Return once the port is open; raise when the child has ended instead."""
         try:
             wait_until(

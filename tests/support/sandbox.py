@@ -100,7 +100,12 @@ class Sandbox:
             self.stop()
             raise
 
-    def invoke(self, payload: object = None, deadline_seconds: float = 30) -> Response:
+    def invoke(
+        self,
+        payload: object = None,
+        deadline_seconds: float = 30,
+        trace: str | None = None,
+    ) -> Response:
         """Send one event; return when function and extension are through with it."""
         with self._takes:
             connection = http.client.HTTPConnection(
@@ -108,7 +113,8 @@ class Sandbox:
             )
             with contextlib.closing(connection):
                 started_at = time.monotonic()
-                connection.request("POST", INVOCATIONS, json.dumps(payload))
+                headers = {"X-Amzn-Trace-Id": trace} if trace else {}
+                connection.request("POST", INVOCATIONS, json.dumps(payload), headers)
                 response = connection.getresponse()
                 raw = response.read()
                 seconds = time.monotonic() - started_at

@@ -63,6 +63,18 @@ def reading_policy(prefix: str, sheet: str) -> list[dict[str, Any]]:
     ]
 
 
+def path_statement() -> dict[str, Any]:
+    """What it must allow besides, to read by path.
+
+    In AWS the path is the resource; the stand-in knows none for this action.
+    """
+    return {
+        "Effect": "Allow",
+        "Action": ["ssm:GetParametersByPath"],
+        "Resource": ["*"],
+    }
+
+
 def table_statement(table: str, namespace: str) -> dict[str, Any]:
     """What it must allow besides, for a sheet in a table."""
     return {

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gc
+import http.client
+import json
 import posix
 import runpy
 import signal
 import socket
 import sys
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -19,21 +22,23 @@ from extension import application
 from extension.config import MAX_CONFIG_CHARACTERS
 from extension.lifecycle import linger_over_reads
 from rotaware.sheet import Sheet, encode
+from rotaware.store import Store
 from tests.support.extension_process import SHEET, TOKEN, ScriptedAws, read
 from tests.support.extensions_api import FakeExtensionsApi
 from tests.support.processes import free_port, wait_until
 
 if TYPE_CHECKING:
     import _socket
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from extension.endpoint import Endpoint
     from rotaware.clock import Clock
 
 PATIENCE_SECONDS = 10.0
 ENDS = (signal.SIGTERM, signal.SIGINT)
 
-bind = entry._bind
+bound = entry._bound
 
 
 class Sandbox:
@@ -68,7 +73,7 @@ class Sandbox:
         environ[b"\xff"] = b"\xff"
         self._monkeypatch.setattr(posix, "environ", environ)
         self._monkeypatch.setattr(sys, "argv", ["/opt/extensions/rotaware"])
-        self._monkeypatch.setattr(entry, "_bind", self._bind)
+        self._monkeypatch.setattr(entry, "_bound", self._bound)
         with ThreadPoolExecutor(1) as runtime:
             done = runtime.submit(function) if function else None
             with pytest.raises(SystemExit) as end:
@@ -77,11 +82,10 @@ class Sandbox:
                 done.result(PATIENCE_SECONDS)
         return end.value.code
 
-    def _bind(self, environ: dict[str, str]) -> tuple[_socket.socket, str | None]:
+    def _bound(self, variable: str, port: str, faults: list[str]) -> _socket.socket:
         """Keep the listener: a process that ends at once leaves it to the kernel."""
-        listener, fault = bind(environ)
-        self.listeners.append(listener)
-        return listener, fault
+        self.listeners.append(bound(variable, port, faults))
+        return self.listeners[-1]
 
     def status(self, target: str, token: str = TOKEN) -> int:
         """The status of a read."""
@@ -163,6 +167,147 @@ def test_a_ttl_of_its_own_counts_without_a_prefetch(
 
         assert cached.cache_status.startswith("rotaware; hit; ttl=")
         assert int(cached.cache_status.rpartition("=")[2]) < 60
+
+        sandbox.api.shut_down()
+
+    assert 0 == sandbox.main(function)
+
+
+@pytest.mark.parametrize(
+    ("environ", "before", "after"),
+    [
+        ({}, 1, 1),
+        ({"ROTAWARE_PREFETCH": "off"}, 0, 1),
+        ({"PARAMETERS_SECRETS_EXTENSION_CACHE_SIZE": "0"}, 0, 2),
+        ({"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}, 0, 2),
+    ],
+)
+def test_a_variable_is_decrypted_once(
+    sandbox: Sandbox, environ: dict[str, str], before: int, after: int
+) -> None:
+    """At the start; or at each read, where nothing may be held."""
+    sandbox.environ |= environ | {"ROTAWARE_KMS_ENV": "KEY", "KEY": "YQ=="}
+    sandbox.aws.plaintexts["YQ=="] = "Y2FuYXJ5"
+
+    def function() -> None:
+        sandbox.api.wait_for_next()
+
+        assert before == sandbox.aws.calls.count("Decrypt")
+
+        for _ in range(2):
+            found = read(sandbox.port, "/kms/get?name=KEY", {"X-Vault-Token": TOKEN})
+
+            assert (200, "canary") == (found.status, found.document)
+        sandbox.api.shut_down()
+
+    assert 0 == sandbox.main(function)
+    assert after == sandbox.aws.calls.count("Decrypt")
+
+
+def test_a_snapshot_holds_no_variable(sandbox: Sandbox) -> None:
+    """After a restore it is decrypted without being asked for, and held from then."""
+    sandbox.environ |= {"ROTAWARE_KMS_ENV": "KEY", "KEY": "YQ=="}
+    sandbox.environ["AWS_LAMBDA_INITIALIZATION_TYPE"] = "snap-start"
+    sandbox.aws.plaintexts["YQ=="] = "Y2FuYXJ5"
+
+    def function() -> None:
+        sandbox.api.wait_for_next()
+        sandbox.api.invoke()
+        wait_until(lambda: "Decrypt" in sandbox.aws.calls, "the variable")
+
+        for _ in range(2):
+            assert 200 == sandbox.status("/kms/get?name=KEY")
+        sandbox.api.shut_down()
+
+    assert 0 == sandbox.main(function)
+    assert 1 == sandbox.aws.calls.count("Decrypt")
+
+
+def test_a_thousand_secrets_are_fetched_by_fifty_calls(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """As many as the cache holds are there when the first event is asked for."""
+    names = [f"secret-{number}" for number in range(1000)]
+    sandbox.aws.secrets = dict.fromkeys(names, "canary")
+    (tmp_path / "config.yaml").write_text(f"secrets: [{', '.join(names)}]")
+    sandbox.environ["PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS"] = "10"
+
+    def function() -> None:
+        sandbox.api.wait_for_next()
+        for name in (names[0], names[-1]):
+            assert "; hit" in sandbox.cache_status(f"/v1/{name}")
+        sandbox.api.shut_down()
+
+    assert 0 == sandbox.main(function)
+    calls = Counter(sandbox.aws.calls)
+    assert {"BatchGetSecretValue": 50, "GetParameter": 1} == calls
+
+
+def test_a_variable_lives_as_long_as_its_environment(sandbox: Sandbox) -> None:
+    """No TTL is set for it, and none takes it away."""
+    sandbox.environ |= {"ROTAWARE_KMS_ENV": "KEY", "KEY": "YQ=="}
+    sandbox.environ |= {"SECRETS_MANAGER_TTL": "0", "SSM_PARAMETER_STORE_TTL": "0"}
+    sandbox.aws.plaintexts["YQ=="] = "Y2FuYXJ5"
+
+    def function() -> None:
+        sandbox.api.wait_for_next()
+
+        assert "hit; ttl=315" in sandbox.cache_status("/kms/get?name=KEY")
+
+        sandbox.api.shut_down()
+
+    assert 0 == sandbox.main(function)
+
+
+def test_variables_take_no_place_from_secrets(sandbox: Sandbox) -> None:
+    """As many secrets are held as the cache's size says."""
+    sandbox.environ |= {"ROTAWARE_KMS_ENV": "KEY", "KEY": "YQ==", "SECRET_DB": "db"}
+    sandbox.environ["PARAMETERS_SECRETS_EXTENSION_CACHE_SIZE"] = "1"
+    sandbox.aws.plaintexts["YQ=="] = "Y2FuYXJ5"
+
+    def function() -> None:
+        sandbox.api.wait_for_next()
+
+        for target in ("/kms/get?name=KEY", "/v1/db"):
+            assert "; hit" in sandbox.cache_status(target)
+        sandbox.api.shut_down()
+
+    assert 0 == sandbox.main(function)
+
+
+def test_a_variable_that_kms_refuses_stops_nothing(
+    sandbox: Sandbox, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The function starts; the log and every read of it say what to do."""
+    sandbox.environ |= {"ROTAWARE_KMS_ENV": "KEY", "KEY": "YQ=="}
+    sandbox.aws.refusals["Decrypt"] = (400, "AccessDeniedException")
+
+    def function() -> None:
+        sandbox.api.wait_for_next()
+        found = read(sandbox.port, "/kms/get?name=KEY", {"X-Vault-Token": TOKEN})
+
+        assert 400 == found.status
+        assert "AccessDeniedException" == found.document["__type"]
+        assert found.document["message"].startswith("KEY: KMS does not let this")
+        assert 404 == sandbox.status("/kms/get?name=HOME")
+
+        sandbox.api.shut_down()
+
+    assert 0 == sandbox.main(function)
+    assert "KEY: KMS does not let this function decrypt it" in capfd.readouterr().out
+
+
+def test_a_variable_is_asked_for_again_after_a_failure(sandbox: Sandbox) -> None:
+    """That KMS was out of order when the function started is not held against it."""
+    sandbox.environ |= {"ROTAWARE_KMS_ENV": "KEY", "KEY": "YQ=="}
+    sandbox.aws.plaintexts["YQ=="] = "Y2FuYXJ5"
+    sandbox.aws.refusals["Decrypt"] = (500, "KMSInternalException")
+
+    def function() -> None:
+        sandbox.api.wait_for_next()
+        del sandbox.aws.refusals["Decrypt"]
+
+        assert 200 == sandbox.status("/kms/get?name=KEY")
 
         sandbox.api.shut_down()
 
@@ -356,14 +501,146 @@ def test_every_problem_is_in_one_report(sandbox: Sandbox) -> None:
 
 def test_the_default_port() -> None:
     """Where no port is set it is that of AWS's extension, on loopback only."""
-    listener, fault = bind({})
+    (listener,), faults = entry._listeners({})
     address = listener.getsockname()
     listener.close()
 
-    assert (address if fault is None else fault) in {
-        ("127.0.0.1", 2773),
-        "port 2773 of 127.0.0.1 cannot be bound: [Errno 98] Address already in use",
-    }
+    taken = (
+        "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT: port 2773 of 127.0.0.1 cannot be"
+        " bound: [Errno 98] Address already in use; choose a free port"
+    )
+
+    assert ("127.0.0.1", 2773) == address or [taken] == faults
+
+
+def legacy_answer(port: int, target: str) -> tuple[int, str]:
+    """Status and body of a read without token."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        # The same bytes for every port.
+        connection.request("GET", target, headers={"Host": "localhost"})
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
+
+
+def test_ports_without_token(sandbox: Sandbox, tmp_path: Path) -> None:
+    """They serve what is listed, and what they remember never opens the main port."""
+    first, second = free_port(), free_port()
+    sandbox.environ |= {"ROTAWARE_LEGACY_PORTS": f"{first}, {second}", "SECRET_A": "db"}
+    (tmp_path / "config.yaml").write_text(
+        "secrets: [{id: old, stage: AWSPREVIOUS}, listed]"
+    )
+    sandbox.aws.secrets |= {"old": "x", "other": "x", "listed": "y"}
+
+    def function() -> None:
+        sandbox.api.wait_for_next()
+        for port in (first, second):
+            for target in ("/cache/db", "/secrets?name=db", "/?name=db"):
+                for _ in range(3):
+                    assert (200, "value") == legacy_answer(port, target)
+                    assert 403 == legacy_answer(sandbox.port, target)[0]
+            assert (200, "y") == legacy_answer(port, "/cache/listed")
+            for target in ("/cache/other", "/cache/old", "/secrets?name=/param"):
+                assert 403 == legacy_answer(port, target)[0]
+        sandbox.api.shut_down()
+
+    assert 0 == sandbox.main(function)
+
+
+def test_reads_at_any_port_count(sandbox: Sandbox) -> None:
+    """They put off the end of an invocation."""
+    port = free_port()
+    sandbox.environ |= {"ROTAWARE_LEGACY_PORTS": str(port), "SECRET_A": "db"}
+    counts: list[int] = []
+    reads = application._reads
+
+    def counted(endpoints: Sequence[Endpoint]) -> int:
+        counts.append(reads(endpoints))
+        return counts[-1]
+
+    sandbox._monkeypatch.setattr(application, "_reads", counted)
+    sandbox.environ["ROTAWARE_CHECK_INTERVAL"] = "0"
+
+    def function() -> None:
+        sandbox.api.wait_for_next()
+        sandbox.status("/v1/db")
+        legacy_answer(port, "/cache/db")
+        legacy_answer(port, "/ping")
+        sandbox.api.invoke()
+        sandbox.api.wait_for_next()
+        sandbox.api.shut_down()
+
+    assert 0 == sandbox.main(function)
+    assert 3 == max(counts)
+
+
+def test_a_token_in_a_file_opens_the_port_until_it_changes(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Nothing that was answered to the old one is remembered for it."""
+    file = tmp_path / "token"
+    file.write_text("old")
+    sandbox.environ["AWS_TOKEN"] = f"file://{file}"
+
+    def function() -> None:
+        sandbox.api.wait_for_next()
+
+        assert [200] * 3 == [sandbox.status("/v1/db", "old") for _ in range(3)]
+
+        file.write_text("new")
+
+        assert 403 == sandbox.status("/v1/db", "old")
+        assert 200 == sandbox.status("/v1/db", "new")
+
+        sandbox.api.shut_down()
+
+    assert 0 == sandbox.main(function)
+
+
+def test_a_legacy_port_that_is_taken(sandbox: Sandbox) -> None:
+    """It is reported as the main one is."""
+    taken = free_port()
+    sandbox.environ["ROTAWARE_LEGACY_PORTS"] = f"{taken},{free_port()}"
+    with socket.create_server(("127.0.0.1", taken)):
+        assert 1 == sandbox.main()
+
+    message = sandbox.api.wait_for_call("/init/error").document["errorMessage"]
+
+    assert message.startswith(
+        f"ROTAWARE_LEGACY_PORTS: port {taken} of 127.0.0.1 cannot be bound: [Errno 98]"
+    )
+    assert message.endswith("; choose a free port")
+
+
+@pytest.mark.parametrize("ports", ["", "0", "4000,", "many", "4000,4000"])
+def test_wrong_legacy_ports(sandbox: Sandbox, ports: str) -> None:
+    """The settings refuse them, whatever could be bound meanwhile."""
+    sandbox.environ["ROTAWARE_LEGACY_PORTS"] = ports
+
+    assert 1 == sandbox.main()
+
+    report = sandbox.api.wait_for_call("/init/error")
+
+    assert "ROTAWARE_LEGACY_PORTS: " in report.document["errorMessage"]
+
+
+def test_the_agents_dialect(sandbox: Sandbox) -> None:
+    """Answers are those of the Secrets Manager Agent."""
+    sandbox.environ["ROTAWARE_DIALECT"] = "agent"
+
+    def function() -> None:
+        sandbox.api.wait_for_next()
+        secret = read(sandbox.port, "/v1/db", {"X-Vault-Token": TOKEN}).document
+
+        assert "1800000000.5" == secret["CreatedDate"]
+        assert "SecretBinary" not in secret
+        assert (403, "Bad Token") == legacy_answer(sandbox.port, "/v1/db")
+
+        sandbox.api.shut_down()
+
+    assert 0 == sandbox.main(function)
 
 
 @pytest.mark.parametrize("port", ["0", "-1", "70000", "many", ""])
@@ -492,3 +769,131 @@ def test_a_config_file_is_read_up_to_the_bound(tmp_path: Path) -> None:
     assert text is not None
     assert {"é"} == set(text)
     assert MAX_CONFIG_CHARACTERS + 1 == len(text)
+
+
+def documents(capfd: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """All lines that were written."""
+    return [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+
+
+@pytest.mark.parametrize("start", ["on-demand", "snap-start"])
+def test_metrics_where_they_are_wanted(
+    sandbox: Sandbox, capfd: pytest.CaptureFixture[str], start: str
+) -> None:
+    """A line after the first invocation, and at the end one with the rest."""
+    sandbox.environ |= {"ROTAWARE_METRICS": "on", "SECRET_DB": "db"}
+    sandbox.environ |= {"POWERTOOLS_METRICS_NAMESPACE": "team"}
+    sandbox.environ |= {"AWS_LAMBDA_INITIALIZATION_TYPE": start}
+
+    def function() -> None:
+        sandbox.api.wait_for_next()
+        sandbox.api.invoke()
+        wait_until(lambda: "hit" in sandbox.cache_status("/v1/db"), "a hit")
+        sandbox.api.invoke()
+        sandbox.api.shut_down()
+
+    assert 0 == sandbox.main(function)
+    first, last = (line for line in documents(capfd) if "_aws" in line)
+
+    assert "team" == first["_aws"]["CloudWatchMetrics"][0]["Namespace"]
+    assert [1] == first["Checks"]
+    assert sum(last["Hits"]) >= 1
+    assert 1 == len(first.get("PrefetchTime", []) + last.get("PrefetchTime", []))
+
+
+def test_metrics_of_managed_instances(
+    sandbox: Sandbox,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A timer tells them while there are no events."""
+    monkeypatch.setattr("extension.metrics.INTERVAL_SECONDS", 0.05)
+    sandbox.api.managed = True
+    sandbox.environ["AWS_LAMBDA_INITIALIZATION_TYPE"] = "lambda-managed-instances"
+    sandbox.environ["ROTAWARE_METRICS"] = "on"
+    written: list[str] = []
+
+    def function() -> None:
+        sandbox.api.wait_for_next()
+        sandbox.status("/v1/db")
+
+        def told() -> bool:
+            written.append(capfd.readouterr().out)
+            return '"Misses":[1]' in "".join(written)
+
+        wait_until(told, "a line of metrics")
+        sandbox.api.shut_down()
+
+    assert 0 == sandbox.main(function)
+
+
+def test_without_metrics(sandbox: Sandbox, capfd: pytest.CaptureFixture[str]) -> None:
+    """Nothing that would cost money is written unasked."""
+
+    def function() -> None:
+        sandbox.api.wait_for_next()
+        sandbox.api.invoke()
+        sandbox.status("/v1/db")
+        sandbox.api.shut_down()
+
+    assert 0 == sandbox.main(function)
+    assert not any("_aws" in line for line in documents(capfd))
+
+
+def test_stats_tell_a_person(sandbox: Sandbox) -> None:
+    """At the main port, with the token: settings, sheet, entries and counts."""
+    legacy = free_port()
+    sandbox.environ |= {"ROTAWARE_LEGACY_PORTS": str(legacy), "SECRET_A": "db"}
+
+    def function() -> None:
+        sandbox.api.wait_for_next()
+        legacy_answer(legacy, "/cache/db")
+        sandbox.status("/v1/db")
+        told = read(sandbox.port, "/stats", {"X-Vault-Token": TOKEN}).document
+
+        assert 2 == told["counters"]["Hits"]
+        assert [("SECRET_A", "fresh")] == [
+            (entry["name"], entry["state"]) for entry in told["entries"]
+        ]
+        assert ("found", SHEET) == (told["sheet"]["state"], told["sheet"]["name"])
+        assert [legacy] == told["settings"]["legacy_ports"]
+        assert told["uptime_seconds"] > 0
+        assert "value" not in json.dumps(told["entries"])
+        assert 404 == legacy_answer(legacy, "/stats")[0]
+        assert 403 == legacy_answer(sandbox.port, "/stats")[0]
+
+        sandbox.api.shut_down()
+
+    assert 0 == sandbox.main(function)
+
+
+@pytest.mark.parametrize(("level", "explained"), [("debug", True), ("info", False)])
+def test_the_debug_level_explains(
+    sandbox: Sandbox, capfd: pytest.CaptureFixture[str], level: str, *, explained: bool
+) -> None:
+    """Each decision, from the first one on; at other levels none."""
+    sandbox.environ |= {"PARAMETERS_SECRETS_EXTENSION_LOG_LEVEL": level}
+    sandbox.environ |= {"SECRET_A": "db"}
+    explainers: list[object] = []
+    explain = Store.explain
+
+    def noted(store: Store, debug: Callable[..., None]) -> None:
+        explainers.append(store)
+        explain(store, debug)
+
+    sandbox._monkeypatch.setattr(Store, "explain", noted)
+
+    def function() -> None:
+        sandbox.api.wait_for_next()
+        for _ in range(2):
+            sandbox.status("/v1/db")
+        sandbox.api.shut_down()
+
+    assert 0 == sandbox.main(function)
+    lines = [line for line in documents(capfd) if line["level"] == "DEBUG"]
+
+    assert explained == bool(lines) == bool(explainers)
+    assert (["it is listed"] if explained else []) == [
+        line["because"] for line in lines if line["message"] == "asking the source"
+    ]
+    assert 2 * explained == sum(line["message"] == "found in memory" for line in lines)

@@ -57,6 +57,19 @@ def test_secret_variables_name_secrets() -> None:
     ) == config.prefetch
 
 
+def test_what_is_listed() -> None:
+    """Secrets as they are written, if their current version is meant."""
+    listed = load(
+        {"SECRET_DB": ARN, "ROTAWARE_PREFETCH": "off"},
+        file_of(
+            "secrets: [a, {id: b, stage: AWSPREVIOUS}, {id: c, ttl: 0}]\n"
+            "parameters: [/p]"
+        ),
+    ).listed_secrets
+
+    assert {ARN, "a", "c"} == listed
+
+
 def test_the_file_lies_where_the_variable_says() -> None:
     """``ROTAWARE_CONFIG`` moves the config file."""
     config = load(
@@ -136,17 +149,61 @@ def test_the_value_of_a_secret_variable_is_never_quoted(text: str) -> None:
     assert "hunter2" not in problem
 
 
+def test_listed_variables_are_to_be_decrypted() -> None:
+    """They are asked for after the secrets; what they hold is no secret's name."""
+    config = load(
+        {"ROTAWARE_KMS_ENV": "SECRET_KEY,KEY", "KEY": "YQ==", "SECRET_KEY": "YWI="}
+        | {"SECRET_DB": "db", "SECRET_KEY_": "key"},
+        file_of(None),
+    )
+
+    assert {"SECRET_KEY": "YWI=", "KEY": "YQ=="} == config.ciphertexts
+    assert [
+        Query.secret("db"),
+        Query.secret("key"),
+        Query.variable("SECRET_KEY"),
+        Query.variable("KEY"),
+    ] == config.queries
+
+
+def test_without_a_prefetch_nothing_is_asked_for() -> None:
+    """What is listed is then fetched and decrypted when it is read."""
+    config = load(
+        {"ROTAWARE_KMS_ENV": "KEY", "KEY": "YQ==", "SECRET_DB": "db"}
+        | {"ROTAWARE_PREFETCH": "off"},
+        file_of(None),
+    )
+
+    assert [] == config.queries
+    assert {"KEY": "YQ=="} == config.ciphertexts
+    assert config.prefetch
+
+
 def test_problems_of_variables_and_file_come_together() -> None:
-    """One error holds what is wrong with settings, secret variables and file."""
+    """One error holds what is wrong with settings, all those variables and the file."""
     found = problems(
-        {"SECRETS_MANAGER_TTL": "5m", "SECRET_X": "a b", "CACHE_TIMEOUT": "soon"},
+        {"SECRETS_MANAGER_TTL": "5m", "SECRET_X": "a b", "CACHE_TIMEOUT": "soon"}
+        | {"ROTAWARE_KMS_ENV": "UNSET,KEY", "KEY": "plain text"},
         "secrets: [{id: a, ttl: x}]\nCacheManager: [{secrets: [b]}]",
     )
 
-    assert ["SECRETS_MANAGER_TTL", "SECRET_X", "CACHE_TIMEOUT", PATH] == [
-        problem.partition(": ")[0] for problem in found
-    ]
-    assert "secrets[0].ttl (line 1): 'x' is not a number" in found[3]
+    assert [
+        "SECRETS_MANAGER_TTL",
+        "ROTAWARE_KMS_ENV",
+        "KEY",
+        "SECRET_X",
+        "CACHE_TIMEOUT",
+        PATH,
+    ] == [problem.partition(": ")[0] for problem in found]
+    assert "secrets[0].ttl (line 1): 'x' is not a number" in found[5]
+    assert not any("plain text" in problem for problem in found)
+
+
+def test_a_wrong_list_of_variables_is_one_problem() -> None:
+    """Which variables were meant is not guessed."""
+    (problem,) = problems({"ROTAWARE_KMS_ENV": "KEY, ", "KEY": "plain text"})
+
+    assert problem.startswith("ROTAWARE_KMS_ENV: name 2 of 2 is no variable's name")
 
 
 def test_a_file_at_no_usable_path_is_not_looked_for() -> None:
@@ -208,6 +265,23 @@ def test_the_cache_must_hold_what_is_prefetched() -> None:
     assert load({size: "2", "ROTAWARE_PREFETCH": "off"}, file_of(text)).prefetch
     (problem,) = problems({size: "2"}, text)
     assert problem.startswith(f"{size}: 2 is less than the 3 secrets and parameters")
+    assert problem.endswith("; raise it, or list fewer")
+
+
+@pytest.mark.parametrize("count", [1000, 1001])
+def test_a_thousand_are_the_most(count: int) -> None:
+    """Variables do not count; who lists more is not told to raise what is highest."""
+    environ = {"ROTAWARE_KMS_ENV": "KEY", "KEY": "YQ=="}
+    text = f"secrets: [{','.join(f's{number}' for number in range(count))}]"
+
+    if count == 1000:
+        assert 1001 == len(load(environ, file_of(text)).queries)
+        return
+    (problem,) = problems(environ, text)
+    assert (
+        "PARAMETERS_SECRETS_EXTENSION_CACHE_SIZE: 1000 is less than the 1001 secrets"
+        " and parameters to prefetch; list 1000 at most"
+    ) == problem
 
 
 def test_every_variable_is_documented_once() -> None:

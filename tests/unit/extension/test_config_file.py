@@ -67,6 +67,18 @@ def faults(text: str) -> list[str]:
             "parameters: [{id: /a, label: blue, decrypt: False}]",
             [Prefetch(Query.parameter("/a", None, "blue"))],
         ),
+        ("parameters: [{path: /}]", [Prefetch(Query.path("/"))]),
+        (
+            "parameters: [{path: /app/prod/}, {path: /a, ttl: 9, decrypt: true}]",
+            [
+                Prefetch(Query.path("/app/prod")),
+                Prefetch(Query.path("/a", decrypt=True), 9.0),
+            ],
+        ),
+        (
+            "parameters: [{path: /a, recursive: false}, {path: /a}]",
+            [Prefetch(Query.path("/a", recursive=False)), Prefetch(Query.path("/a"))],
+        ),
         (
             "SecretManagers:\n  - secrets:\n      - a\n      - b\n",
             [
@@ -134,11 +146,35 @@ def test_it_lists(text: str, expected: list[Prefetch]) -> None:
             "parameters: [{id: a, decrypt: yes}]",
             "parameters[0].decrypt (line 1): 'yes' is neither; use true or false",
         ),
+        (
+            "parameters: [{ttl: 3}]",
+            "parameters[0] (line 1): has no id and no path; name what to fetch",
+        ),
+        (
+            "parameters: [{id: a, path: /a}]",
+            "unknown key 'id'; use path, ttl, recursive, decrypt",
+        ),
+        ("parameters: [{path: /a, label: b}]", "has the unknown key 'label'; use path"),
+        ("parameters: [{path: }]", "parameters[0].path (line 1): is empty"),
+        (
+            "parameters: [{path: a/b}]",
+            "parameters[0].path (line 1): is no path of parameters; begin it with /",
+        ),
+        ("parameters: [{path: /a b}]", "is no path of parameters"),
+        ("parameters: [{path: /a//b}]", "is no path of parameters"),
+        (f"parameters: [{{path: {'/a' * 16}}}]", "is no path of parameters"),
+        (f"parameters: [{{path: /{'a' * 1011}}}]", "is no path of parameters"),
+        ("parameters: [{path: [/a]}]", "path (line 1): is not a single value"),
+        (
+            "parameters: [{path: /a}, {path: /a/}]",
+            "parameters[1] (line 1): lists /a again, as parameters[0] does; remove one",
+        ),
+        ("secrets: [{id: a, path: /a}]", "has the unknown key 'path'; use id, ttl, st"),
         ("CacheManager: [a]", "CacheManager[0] (line 1): has no keys; use secrets"),
         ("CacheManager: [{secrets: [{}]}]", "[0].secrets[0] (line 1): is not a single"),
         ("CacheManager: [{prefix: a}]", "has the unknown key 'prefix'; use secrets"),
     ],
-    ids=range(27),
+    ids=range(39),
 )
 def test_it_refuses(text: str, fault: str) -> None:
     """Each mistake gives one fault: its place, what is wrong, what to do."""

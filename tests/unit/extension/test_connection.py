@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -15,7 +15,10 @@ from tests.support.clock import ManualClock
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from extension.connection import Handler
+
 PATIENCE_SECONDS = 5.0
+NOBODY = cast("Handler", None)
 
 
 class Pair:
@@ -26,7 +29,7 @@ class Pair:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.client = socket.create_connection(listener.getsockname(), 10)
             accepted, _ = listener.accept()
-        self.connection = Connection(accepted.detach())
+        self.connection = Connection(accepted.detach(), NOBODY)
         self.connection.heard = 1
 
     def close(self) -> None:

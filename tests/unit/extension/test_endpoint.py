@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from extension.dialects import DIALECTS
 from extension.endpoint import Endpoint
 from extension.http1 import parse_head, render
+from extension.routes import legacy_route, route
 from rotaware.cache import Cache
 from rotaware.checker import Checker
 from rotaware.errors import (
@@ -28,6 +31,10 @@ from tests.support.clock import ManualClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from extension.dialects import Dialect
+    from extension.http1 import Request
+    from extension.routes import Ask
 
 TOKEN = "canary-token"
 TTL_SECONDS = 10.0
@@ -120,6 +127,7 @@ class World:
         interval_seconds: float = INTERVAL_SECONDS,
         cache_size: int = 1000,
         token_changes: bool = False,
+        dialect: Dialect = DIALECTS["aws-extension"],
     ) -> None:
         self.clock = ManualClock()
         self.aws = Aws()
@@ -139,12 +147,15 @@ class World:
             random=lambda: 0.0,
             log=log,
         )
+        renewed = partial(route, tokens=lambda: (self.renewed_token,))
         self.endpoint = Endpoint(
             self.store,
             self.checker,
-            lambda: self.token,
+            partial(route, tokens=lambda: (self.token,)),
+            dialect,
             self.clock,
-            renewed_token=(lambda: self.renewed_token) if token_changes else None,
+            renewed_route=renewed if token_changes else None,
+            stats=lambda: b'{"state":"well"}',
         )
 
     def ask(self, received: bytes) -> Served:
@@ -561,10 +572,134 @@ def test_without_a_cache_each_read_is_a_miss() -> None:
 def test_an_unforeseen_error_is_left_to_the_server() -> None:
     """It alone answers and logs it, in one place for all."""
 
-    def broken_token() -> str | None:
+    def broken(_: Request) -> Ask | None:
         raise ZeroDivisionError
 
     world = World()
-    endpoint = Endpoint(world.store, world.checker, broken_token, world.clock)
+    dialect = DIALECTS["aws-extension"]
+    endpoint = Endpoint(world.store, world.checker, broken, dialect, world.clock)
     with pytest.raises(ZeroDivisionError):
         endpoint.answer(parse_head(read("db")[:-4]))
+
+
+# Ports without token, bare values, and the other dialect
+
+
+def without_token(target: str) -> bytes:
+    """The bytes of a read to a port that asks for no token."""
+    return f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+
+
+def test_what_one_port_remembers_opens_no_other() -> None:
+    """The same bytes are another request there."""
+    main, other = World(), World()
+    listed = partial(legacy_route, listed=frozenset({"db"}))
+    dialect = DIALECTS["aws-extension"]
+    other.endpoint = Endpoint(main.store, main.checker, listed, dialect, main.clock)
+    received = without_token("/cache/db")
+
+    assert ["worker", "now"] == [other.ask(received).made for _ in range(2)]
+
+    main.pass_time(0.5)
+
+    assert ["now", "prepared"] == [other.ask(received).made for _ in range(2)]
+    assert ("now", 403) == main.ask(received)[:2]
+    assert (1, 4) == (main.endpoint.reads, other.endpoint.reads)
+
+
+@pytest.mark.parametrize("target", ["/cache/db", "/secrets?name=db", "/?name=db"])
+def test_a_bare_value(target: str) -> None:
+    """It is remembered, refreshed and stale as the document is."""
+    world = warm()
+    received = read("db").replace(b"/v1/db", target.encode())
+
+    assert ("now", 200, "rotaware; hit; ttl=9", "v1") == world.ask(received)
+    assert ("prepared", 200, "rotaware; hit; ttl=9", "v1") == world.ask(received)
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [("ResourceNotFoundException", 404), ("DecryptionFailure", 400)]
+)
+def test_a_bare_value_that_is_missing(code: str, status: int) -> None:
+    """Who looks for it alone learns from the status that there is none."""
+    world = World()
+    world.aws.fault = AwsError(code, "no")
+    served = world.ask(read("db").replace(b"/v1/", b"/cache/"))
+
+    assert (status, "rotaware; fwd=miss") == (served.status, served.cache_status)
+    assert {"__type": code, "message": "no"} == json.loads(served.body)
+
+
+def test_the_agents_dialect() -> None:
+    """What it refuses is a text."""
+    world = World(dialect=DIALECTS["agent"])
+
+    assert (403, "Bad Token") == world.ask(without_token("/v1/db"))[1::2]
+    assert (404, "Not found") == world.ask(read("db").replace(b"/v1/", b"/v9/"))[1::2]
+
+
+# What is counted, explained and told
+
+
+def counted(world: World) -> dict[str, int]:
+    """What was counted; hits whose answers were at hand among them."""
+    return {**world.store.tally.counts(), "prepared": world.endpoint.prepared_hits}
+
+
+def test_each_read_is_counted_by_what_it_got() -> None:
+    """A hit is the cheapest to count: by its own thread, without a lock."""
+    world = warm()
+
+    assert {"Misses": 1, "Hits": 1, "prepared": 1} == counted(world)
+    assert (1, 2) == (world.endpoint.prepared_hits, world.endpoint.asked)
+    assert 3 == world.endpoint.reads
+
+    world.ask(read("db", query="?refreshNow=true"))
+
+    assert {"Misses": 1, "Hits": 1, "Forced": 1, "prepared": 1} == counted(world)
+
+
+def test_what_is_stale_or_refused_is_counted() -> None:
+    """A refusal of the source, and one of the port itself."""
+    world = warm()
+    world.pass_time(TTL_SECONDS)
+    world.aws.fault = AwsUnavailableError("ConnectionError", "away")
+    for _ in range(2):
+        world.read("db")
+
+    assert 2 == counted(world)["StaleServed"]
+
+    world.ask(read("none"))
+    world.ask(without_token("/v1/db"))
+    world.ask(without_token("/ping"))
+
+    assert 2 == counted(world)["Refusals"]
+
+
+def test_stats_are_told_by_a_worker() -> None:
+    """They may be long, and nobody else's read is to wait; none is remembered."""
+    world = World()
+    head = read("db").replace(b"/v1/db", b"/stats")
+    for _ in range(2):
+        served = world.ask(head)
+
+        assert ("worker", 200, '{"state":"well"}') == (
+            served.made,
+            served.status,
+            served.body,
+        )
+    assert 0 == world.home.reads
+    assert {"prepared": 0} == counted(world)
+
+
+def test_what_is_to_be_explained_is_not_prepared() -> None:
+    """Each read comes by the store, which explains it."""
+    told: list[str] = []
+    world = World()
+    world.store.explain(lambda message, **_: told.append(message))
+    world.read("db")
+    world.pass_time(0.5)
+    told.clear()
+
+    assert ["now v1 rotaware; hit; ttl=9"] * 2 == [world.read("db") for _ in range(2)]
+    assert ["found in memory"] * 2 == told

@@ -96,7 +96,7 @@ def described(event: Invoke | Shutdown | UnknownEvent) -> tuple[object, ...]:
     """An event's parts."""
     match event:
         case Invoke():
-            return "INVOKE", event.trace
+            return "INVOKE", event.trace, event.request_id
         case Shutdown():
             return "SHUTDOWN", event.deadline_ms, event.reason
         case UnknownEvent():
@@ -127,13 +127,13 @@ def test_register(events: bytes, *, invoke: bool) -> None:
 @pytest.mark.parametrize(
     ("document", "expected"),
     [
-        (INVOKE, ("INVOKE", "Root=1-a")),
-        ({**INVOKE, "tracing": None}, ("INVOKE", None)),
+        (INVOKE, ("INVOKE", "Root=1-a", "r-1")),
+        ({**INVOKE, "tracing": None}, ("INVOKE", None, "r-1")),
         (
-            {**INVOKE, "tracing": {"value": 5}},
-            ("INVOKE", None),
+            {**INVOKE, "tracing": {"value": 5}, "requestId": 5},
+            ("INVOKE", None, None),
         ),
-        ({"eventType": "INVOKE"}, ("INVOKE", None)),
+        ({"eventType": "INVOKE"}, ("INVOKE", None, None)),
         (SHUTDOWN, ("SHUTDOWN", 7, "spindown")),
         ({"eventType": "SHUTDOWN", "deadlineMs": None}, ("SHUTDOWN", 0, "None")),
         ({"eventType": "RESTORE"}, ("RESTORE",)),

@@ -9,13 +9,12 @@ from hypothesis import strategies as st
 from extension.http1 import (
     Request,
     Response,
-    error_response,
     is_hopeless,
     parse_head,
     render,
     unquote,
 )
-from rotaware.errors import AwsTimeoutError, RequestError
+from rotaware.errors import RequestError
 
 HOST = b"\r\nHost: localhost"
 
@@ -358,12 +357,3 @@ def test_an_answer_suits_its_request(
     asked = request("/")._replace(method=method, keep_alive=keep_alive)
 
     assert expected == asked.rendered(Response(200, b"ok", content_type="a/b"))
-
-
-def test_errors_are_said_as_aws_says_them() -> None:
-    """Code and message are a JSON object's, the status is the error's own."""
-    expected = Response(
-        504, b'{"__type": "TimeoutError", "message": "\\u2026"}', "rotaware; fwd=miss"
-    )
-
-    assert expected == error_response(AwsTimeoutError("…"), "rotaware; fwd=miss")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from extension.dialects import AwsExtension
 from extension.http1 import MAX_HEAD_BYTES, Response
 from extension.http_server import HEAD_SECONDS, READ_SECONDS, HttpServer
 from extension.workers import Workers
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from extension.http1 import Request
+    from rotaware.errors import RotawareError
 
 PATIENCE_SECONDS = 10.0
 REMEMBERED = b"GET /remembered HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -89,6 +91,9 @@ class Handler:
         if request.path == "/later/at-gate":
             self.worker_gate.pass_through()
         return self._answer(request)
+
+    def refused(self, error: RotawareError) -> Response:
+        return AwsExtension().refusal(error)
 
     def _answer(self, request: Request) -> Response:
         self.answered.append(request.path)
@@ -190,8 +195,7 @@ class Running:
         self.address = listener.getsockname()
         self.family, self.kind = listener.family, listener.type
         self.server = HttpServer(
-            listener,
-            self.handler,
+            [(listener, self.handler)],
             self.workers,
             clock=self.clock,
             log=log,
@@ -586,7 +590,7 @@ def test_who_cannot_even_be_told_an_error_is_hung_up_on(
 
     client = served.client()
     with monkeypatch.context() as patch:
-        patch.setattr("extension.http_server.error_response", exhausted)
+        patch.setattr(served.handler, "refused", exhausted)
         client.send(get("/later/broken"))
 
         assert client.is_hung_up_on()
@@ -1087,10 +1091,14 @@ def test_without_a_descriptor_for_it_a_connection_waits(served: Running) -> None
             waiting.connect(served.address)
             before: list[object] = [None]
             for _ in range(3):
-                wait_until(lambda: server._deaf not in before, "it to give up")
-                before.append(server._deaf)
+                wait_until(
+                    lambda: server._listeners.deaf not in before, "it to give up"
+                )
+                before.append(server._listeners.deaf)
                 served.clock.tick(1)
-            wait_until(lambda: server._deaf not in before, "it to give up again")
+            wait_until(
+                lambda: server._listeners.deaf not in before, "it to give up again"
+            )
 
         assert ["cannot accept a connection"] == [
             line["message"] for line in served.log_lines()
@@ -1151,12 +1159,45 @@ def test_a_connection_may_be_gone_before_it_is_accepted(
     served: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There is nothing to accept then, and nothing to say."""
+    ((fileno, (listener, handler)),) = served.server._listeners._ports.items()
+    deserted = {fileno: (Deserted(listener), handler)}
     with monkeypatch.context() as patch:
-        patch.setattr(served.server, "_listener", Deserted(served.server._listener))
+        patch.setattr(served.server._listeners, "_ports", deserted)
         client = served.client()
 
         assert "/a" == client.ask("/a").body
     assert [] == served.log_lines()
+
+
+def test_each_port_has_its_own_handler(served: Running) -> None:
+    """One thread serves them all, and mixes nothing up."""
+    other, handler = listening(), Forgetful()
+    ports = [(listening(), served.handler), (other, handler)]
+    log, clock = served.server._log, served.clock
+    server = HttpServer(ports, served.workers, clock=clock, log=log)
+    server.start()
+    with served.stack:
+        connected = socket.create_connection(other.getsockname(), PATIENCE_SECONDS)
+        served.stack.callback(connected.close)
+        client = Client(connected)
+
+        assert ["/a", "/later/b"] == [client.ask(p).body for p in ("/a", "/later/b")]
+
+        client.send(REMEMBERED)
+
+        assert "/remembered" == client.answer().body
+
+        server.stop(PATIENCE_SECONDS)
+    assert ["/a", "/later/b", "/remembered"] == handler.answered
+    assert [] == served.handler.answered
+
+
+class Forgetful(Handler):
+    """Has nothing at hand."""
+
+    def prepared(self, received: bytes) -> bytes | None:
+        del received
+        return None
 
 
 class Deserted:

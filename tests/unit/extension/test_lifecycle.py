@@ -35,7 +35,7 @@ from tests.support.clock import EPOCH, ManualClock
 
 REFUSED = ExtensionsApiError("/event/next", 500, "scripted")
 GONE = ExtensionsApiGoneError("/event/next", 0, "scripted")
-INVOKED = Invoke("Root=1-a;Sampled=1")
+INVOKED = Invoke("Root=1-a;Sampled=1", "first")
 ENDED = Shutdown(int(EPOCH * 1000) + 2000, "spindown")
 
 
@@ -128,19 +128,31 @@ def test_each_invocation_is_checked_before_the_next_event_is_asked_for() -> None
 
 
 def test_lines_know_their_invocation() -> None:
-    """The first invocation is the cold start; each one has its own trace."""
-    world = World(INVOKED, ENDED)
-    world.log.cold_start = True
-    world.follow()
+    """The first invocation is the cold start; each one has its own trace and id."""
+    world = World(INVOKED, Invoke(None, "second"), UnknownEvent("LAST"), ENDED)
+    told: list[tuple[bool | None, str | None, str | None]] = []
 
-    assert world.log.cold_start
-    assert "1-a" == world.log.xray_trace_id
+    def note() -> None:
+        log = world.log
+        told.append((log.cold_start, log.xray_trace_id, log.function_request_id))
 
-    world = World(INVOKED, Invoke(None), ENDED)
-    world.follow()
+    follow_events(
+        world.api, world.checker, world.clock, world.log, begin=note, linger=note
+    )
+    (line,) = world.lines()
 
+    assert [(True, "1-a", "first")] * 2 + [(False, None, "second")] == told
+    assert "second" == line["function_request_id"]
     assert world.log.cold_start is False
+
+
+def test_the_end_belongs_to_no_invocation() -> None:
+    """Nor do its lines."""
+    world = World(INVOKED, ENDED)
+    world.follow()
+
     assert world.log.xray_trace_id is None
+    assert world.log.function_request_id is None
 
 
 def test_an_unknown_event_is_logged() -> None:

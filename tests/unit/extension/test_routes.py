@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extension import routes
-from extension.http1 import Request, parse_head
-from extension.routes import Ask, route
+from extension.http1 import JSON, TEXT, Request, parse_head
+from extension.routes import STATS, Ask, legacy_route, route
 from rotaware.errors import RequestError, SettingsError
 from rotaware.secret import Query
 
@@ -25,7 +25,7 @@ def asked(
     request = Request(
         method, path, query, HEADERS if headers is None else headers, keep_alive=True
     )
-    return route(request, lambda: TOKEN)
+    return route(request, lambda: (TOKEN,))
 
 
 def refused(
@@ -46,6 +46,8 @@ PARAMETER = Query.parameter("/app/url")
     [
         ("/ping", None),
         ("/ping?whatever", None),
+        ("/stats", STATS),
+        ("/stats/", STATS),
         # Secrets.
         ("/secretsmanager/get?secretId=app/db", Ask(SECRET)),
         ("/secretsmanager/get?secretId=app%2Fdb", Ask(SECRET)),
@@ -70,6 +72,29 @@ PARAMETER = Query.parameter("/app/url")
         ("/v1/app%2Fdb", Ask(SECRET)),
         ("/v1/app/db?versionId=v1", Ask(Query.secret("app/db", "v1"))),
         ("/v1/ping", Ask(Query.secret("ping"))),
+        (
+            "/systemsmanager/parameters/path?path=/app/",
+            Ask(Query.path("/app")),
+        ),
+        (
+            "/systemsmanager/parameters/path/?recursive=false&path=%2Fapp",
+            Ask(Query.path("/app", recursive=False)),
+        ),
+        (
+            "/systemsmanager/parameters/path?path=/a&withDecryption=1&refreshNow=true",
+            Ask(Query.path("/a", decrypt=True), refresh=True),
+        ),
+        # Bare values, in the ways of the community extensions.
+        ("/cache/app/db", Ask(SECRET, bare=JSON)),
+        ("/cache/app%2Fdb", Ask(SECRET, bare=JSON)),
+        ("/cache/app/db?refreshNow=1", Ask(SECRET, refresh=True, bare=JSON)),
+        ("/secrets?name=app/db", Ask(SECRET, bare=TEXT)),
+        ("/secrets/?name=app%2Fdb", Ask(SECRET, bare=TEXT)),
+        ("/?name=app/db", Ask(SECRET, bare=TEXT)),
+        ("/?insteadOf=v1&name=app/db", Ask(SECRET, instead_of="v1", bare=TEXT)),
+        # Variables.
+        ("/kms/get?name=API_KEY", Ask(Query.variable("API_KEY"), bare=TEXT)),
+        ("/kms/get/?name=API_KEY", Ask(Query.variable("API_KEY"), bare=TEXT)),
         # Parameters.
         ("/systemsmanager/parameters/get?name=/app/url", Ask(PARAMETER)),
         ("/systemsmanager/parameters/get/?name=%2Fapp%2Furl", Ask(PARAMETER)),
@@ -134,7 +159,27 @@ def test_booleans(text: str, *, expected: bool) -> None:
         ("/secretsmanager/get?secretId=" + "a" * 2049, 400, "secretId"),
         ("/secretsmanager/get?%=a", 400, "the query"),
         ("/secretsmanager/get?=a", 400, "unknown parameter"),
-        ("/v1/", 400, "secretId"),
+        ("/v1/", 400, "missing secret ID"),
+        ("/secretsmanager/get?secretId=a&roleArn=b", 400, "roleArn is not offered"),
+        ("/v1/a?roleArn=b", 400, "roleArn is not offered"),
+        ("/systemsmanager/parameters/path", 400, "missing parameter path"),
+        ("/systemsmanager/parameters/path?path=/a&insteadOf=1", 400, "insteadOf"),
+        ("/systemsmanager/parameters/path?path=/a&recursive=all", 400, "recursive"),
+        ("/kms/get", 400, "name"),
+        ("/kms/get?name=A&refreshNow=1", 400, "refreshNow"),
+        ("/kms", 404, "/kms/get"),
+        ("/cache", 404, "/cache/<name>"),
+        ("/cache/", 400, "missing name"),
+        ("/cache/a?name=b", 400, "unknown parameter: name"),
+        ("/cache/a?versionStage=AWSPREVIOUS", 400, "versionStage"),
+        ("/cache/%zz", 400, "name"),
+        ("/cache/a%0Ab", 400, "name"),
+        ("/secrets", 400, "missing parameter name"),
+        ("/secrets?secretId=a", 400, "secretId"),
+        ("/secrets/a?name=a", 404, ""),
+        ("/?secretId=a", 400, "secretId"),
+        ("//?name=a", 404, ""),
+        ("/?", 404, ""),
         ("/v1/a?secretId=b", 400, "secretId"),
         ("/v1/%zz", 400, "secretId"),
         ("/systemsmanager/parameters/get?secretId=a", 400, "secretId"),
@@ -201,9 +246,17 @@ def test_without_a_valid_token_nobody_is_let_in() -> None:
     """Where the token is not known, an empty one does not do."""
     request = Request("GET", "/v1/a", "", {"x-vault-token": ""}, keep_alive=True)
     with pytest.raises(RequestError) as refusal:
-        route(request, lambda: None)
+        route(request, lambda: ())
 
     assert 403 == refusal.value.status
+
+
+@pytest.mark.parametrize("token", ["one", "other"])
+def test_any_valid_token_will_do(token: str) -> None:
+    """Clients written for different extensions send different ones."""
+    request = Request("GET", "/v1/app/db", "", {"x-vault-token": token}, True)  # noqa: FBT003
+
+    assert Ask(SECRET) == route(request, lambda: ("one", "other"))
 
 
 def test_tokens_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,14 +271,14 @@ def test_tokens_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -
     headers = {"x-aws-parameters-secrets-token": "a", "x-vault-token": "b"}
     request = Request("GET", "/v1/app/db", "", headers, keep_alive=True)
 
-    assert Ask(SECRET) == route(request, lambda: "a")
+    assert Ask(SECRET) == route(request, lambda: ("a",))
     assert [(b"a", b"a"), (b"b", b"a")] == compared
 
 
 def test_the_token_is_looked_up_only_when_it_is_needed() -> None:
     """A ping, or a request without token, does not disturb its provider."""
 
-    def provider() -> str | None:
+    def provider() -> tuple[str, ...]:
         raise SettingsError(["asked"])
 
     ping = Request("GET", "/ping", "", {}, keep_alive=True)
@@ -236,13 +289,16 @@ def test_the_token_is_looked_up_only_when_it_is_needed() -> None:
         route(bare, provider)
 
 
-@pytest.mark.parametrize("target", ["/ping", "/v1/app/db"])
+@pytest.mark.parametrize("target", ["/pin", "/ping/", "/v1/ping", "/v1/app/db"])
 @pytest.mark.parametrize("header", ["x-forwarded-for", "forwarded"])
 def test_forwarded_requests(target: str, header: str) -> None:
-    """A request that somebody passed on is refused, whatever it asks for."""
-    refusal = refused(target, {**HEADERS, header: ""})
+    """A request that somebody passed on is refused, but for a ping."""
+    forwarded = {**HEADERS, header: ""}
+    refusal = refused(target, forwarded)
 
     assert (400, "Forwarded") == (refusal.status, refusal.code)
+    assert asked("/ping", forwarded) is None
+    assert "InvalidHost" == refused("/ping", {**forwarded, "host": "a.example"}).code
 
 
 @pytest.mark.parametrize(
@@ -299,8 +355,95 @@ def test_other_methods(method: str, target: str) -> None:
     assert 405 == refused(target, method=method).status
 
 
+# Ports without token
+
+
+LISTED = frozenset({"app/db", ARN})
+
+
+def asked_without_token(
+    target: str, headers: dict[str, str] | None = None, method: str = "GET"
+) -> Ask | None:
+    """What a request asks for."""
+    path, _, query = target.partition("?")
+    sent = {"host": "localhost:4000"} if headers is None else headers
+    request = Request(method, path, query, sent, keep_alive=True)
+    return legacy_route(request, LISTED)
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("/ping", None),
+        ("/cache/app/db", Ask(SECRET, bare=JSON)),
+        ("/secrets?name=app%2Fdb", Ask(SECRET, bare=TEXT)),
+        ("/?name=app/db", Ask(SECRET, bare=TEXT)),
+        (f"/secrets?name={ARN}", Ask(Query.secret(ARN), bare=TEXT)),
+    ],
+)
+def test_what_is_asked_for_without_token(target: str, expected: Ask | None) -> None:
+    """The current version of a secret that is listed, as it is listed."""
+    assert expected == asked_without_token(target)
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "named"),
+    [
+        ("/secrets?name=app/other", 403, "ROTAWARE_LEGACY_PORTS"),
+        ("/secrets?name=app/other", 403, "app/other is not listed"),
+        ("/cache/app/db/", 403, "config.yaml"),
+        ("/?name=APP/DB", 403, "SECRET_*"),
+        ("/v1/app/db", 404, "ROTAWARE_LEGACY_PORTS"),
+        ("/secretsmanager/get?secretId=app/db", 404, "/cache/<name>"),
+        ("/systemsmanager/parameters/get?name=app/db", 404, "main port"),
+        ("/kms/get?name=app/db", 404, ""),
+        ("/", 404, ""),
+        ("/cache/", 400, "missing name"),
+        ("/cache/app/db?refreshNow=1", 400, "refreshNow"),
+        ("/secrets?name=app/db&insteadOf=v1", 400, "insteadOf"),
+        ("/secrets?name=app/db&versionStage=AWSPREVIOUS", 400, "versionStage"),
+    ],
+)
+def test_what_is_refused_without_token(target: str, status: int, named: str) -> None:
+    """Nothing else is told there, nor asked of AWS."""
+    with pytest.raises(RequestError) as refusal:
+        asked_without_token(target)
+
+    assert status == refusal.value.status
+    assert named in refusal.value.message
+
+
+@pytest.mark.parametrize(
+    ("headers", "method", "status"),
+    [
+        ({"host": "localhost", "x-forwarded-for": "10.0.0.1"}, "GET", 400),
+        ({"host": "localhost", "forwarded": "for=a"}, "GET", 400),
+        ({"host": "rebound.example"}, "GET", 400),
+        ({"host": "localhost"}, "POST", 405),
+    ],
+)
+@pytest.mark.parametrize("target", ["/cache/app/db", "/unknown"])
+def test_who_is_refused_without_token(
+    headers: dict[str, str], method: str, status: int, target: str
+) -> None:
+    """Proxies and rebound names get no further than at the main port."""
+    with pytest.raises(RequestError) as refusal:
+        asked_without_token(target, headers, method)
+
+    assert status == refusal.value.status
+
+
 FIELDS = ["secretId", "versionId", "name", "version", "label", "refreshNow", "=", "&"]
-PATHS = ["/v1/", "/secretsmanager/get", "/systemsmanager/parameters/get/", "/ping", "?"]
+PATHS = [
+    "/v1/",
+    "/cache/",
+    "/secrets",
+    "/kms/get",
+    "/secretsmanager/get",
+    "/systemsmanager/parameters/get/",
+    "/ping",
+    "?",
+]
 
 
 @given(
@@ -313,7 +456,7 @@ def test_any_target_is_asked_or_refused(target: str) -> None:
     path, _, query = target.partition("?")
     request = Request("GET", path, query, HEADERS, keep_alive=True)
     try:
-        ask = route(request, lambda: TOKEN)
+        ask = route(request, lambda: (TOKEN,))
     except RequestError as refusal:
         status = refusal.status
     else:
@@ -321,6 +464,16 @@ def test_any_target_is_asked_or_refused(target: str) -> None:
 
         assert ask is None or ask.query.id
     assert status in {200, 400, 404}
+
+    try:
+        legacy = legacy_route(request, LISTED)
+    except RequestError as refusal:
+        status = refusal.status
+    else:
+        status = 200
+
+        assert legacy is None or legacy.query.id in LISTED
+    assert status in {200, 400, 403, 404}
 
 
 @given(
@@ -335,5 +488,18 @@ def test_any_name_survives_the_way(name: str, others: list[str]) -> None:
     request = parse_head(f"{head}X-Vault-Token: {TOKEN}".encode())
 
     assert Ask(Query.secret(name, "v", "s"), refresh=True, instead_of="i") == route(
-        request, lambda: TOKEN
+        request, lambda: (TOKEN,)
     )
+
+
+def test_stats_are_for_who_has_the_token() -> None:
+    """At the main port alone, and without parameters."""
+    assert 403 == refused("/stats", {"host": "localhost"}).status
+    assert 405 == refused("/stats", method="POST").status
+    assert 400 == refused("/stats?secretId=db").status
+
+    request = Request("GET", "/stats", "", HEADERS, keep_alive=True)
+    with pytest.raises(RequestError) as refusal:
+        legacy_route(request, frozenset({"stats", "/stats"}))
+
+    assert 404 == refusal.value.status
