@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks import reads, start
+from benchmarks import library, reads, start
 from benchmarks.namespace import ROOT, inside
 from benchmarks.report import PLOT, README, plot, table, write_into_readme
 
@@ -25,7 +25,9 @@ def main() -> int:
     rows, counts = start.measure(arguments.rounds)
     print("reads ...", flush=True)
     more_rows, more_counts = reads.measure(arguments.rounds)
-    rows, counts = rows + more_rows, counts + more_counts
+    print("first reads of function code ...", flush=True)
+    rows += more_rows + library.measure(arguments.rounds)
+    counts += more_counts
 
     text = table(rows, counts)
     plot(rows)

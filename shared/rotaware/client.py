@@ -1,83 +1,91 @@
-"""Reads secrets and parameters from the extension's local port.
+"""Values for function code: secrets, parameters and variables, by a ``Reader``.
 
-Nothing is held here: the extension does, and it knows about rotation. Only when a value
-was last known to come from AWS is noted, for those who give a ``max_age``. A
-connection that died over a freeze is replaced.
+Nothing is held here: the reader's store does that, and it knows about rotation. Only
+when a value was last known to come from AWS is noted, for those who give a ``max_age``.
+No value stands in a local variable while an error is raised, because error reporters
+print those.
 """
-# ruff: noqa: FBT001, FBT002, PLR0913  the signatures are Powertools'
+# ruff: noqa: FBT001, FBT002, PLR0913, PLR0917  the signatures are Powertools'
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Any
-
-from rotaware import parsers
 from rotaware.answers import (
-    PORT_VARIABLE,
+    about,
     changed,
-    document_of,
     parameter_value,
-    refusal,
-    secret_value,
+    parameter_values,
+    secret_of,
     transformation,
+    variable_value,
 )
-from rotaware.clock import Deadline, SystemClock, age_seconds
-from rotaware.connection import Connections, Limits
-from rotaware.endpoints import Endpoint
-from rotaware.errors import (
-    AwsTimeoutError,
-    AwsUnavailableError,
-    ExtensionError,
-    RotawareError,
-    SettingsError,
-)
-from rotaware.http1 import encode_request, percent_encoded
-from rotaware.tokens import Tokens
+from rotaware.clock import SystemClock, age_seconds
+from rotaware.errors import AwsError, RotawareError, TransformError
+from rotaware.lean import TYPE_CHECKING
+from rotaware.secret import Query
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
-    from rotaware.answers import Transform
+    from rotaware.answers import Secret, Transform
     from rotaware.clock import Clock, Instant
-    from rotaware.http1 import Response
+    from rotaware.reader import Reader
 
 DECRYPT_VARIABLE = "POWERTOOLS_PARAMETERS_SSM_DECRYPT"
-TOKEN_HEADER = "X-Aws-Parameters-Secrets-Token"  # noqa: S105  a header's name
-TIMEOUT_SECONDS = 30.0
-MAX_CONNECTIONS = 16
 ERRORS_KEY = "_errors"
 TRUE_WORDS = frozenset({"y", "yes", "t", "true", "on", "1"})  # as Powertools has them
 
-_OK, _BAD_TOKEN = 200, 403
-
 
 class Client:
-    """Reads from one extension; safe to use from many threads.
+    """Reads by a reader; safe to use from many threads.
 
     Args:
-        environ: Where port and token are found.
+        reader: Whom to ask.
         clock: The source of time.
-        timeout_seconds: For one read, waiting for AWS included.
-
-    Raises:
-        SettingsError: The port is none.
+        decrypt: Whether a SecureString comes back decrypted where a call does not say.
     """
 
     def __init__(
-        self,
-        environ: Mapping[str, str],
-        *,
-        clock: Clock | None = None,
-        timeout_seconds: float = TIMEOUT_SECONDS,
+        self, reader: Reader, *, clock: Clock | None = None, decrypt: bool = False
     ) -> None:
-        self._environ = environ
+        self._reader = reader
         self._clock = clock or SystemClock()
-        self._timeout_seconds = timeout_seconds
-        self._endpoint = Endpoint("http", "127.0.0.1", _port(environ), "")
-        self._tokens = Tokens(environ, self._clock)
-        self._fresh_at: dict[str, Instant] = {}
-        self._process_id = os.getpid()
-        self._connections = self._new_connections()
+        self._decrypt = decrypt
+        self._fresh_at: dict[Query, Instant] = {}
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Client:
+        """A client of the extension, as a function's environment describes it.
+
+        Raises:
+            SettingsError: The port is none, or the fallback.
+        """
+        from rotaware.port_reader import PortReader  # noqa: PLC0415  not needed in process
+
+        reader: Reader = PortReader(environ)
+        if "ROTAWARE_FALLBACK" in environ:
+            from rotaware.fallback import with_fallback  # noqa: PLC0415  most functions need none
+
+            reader = with_fallback(reader, environ)
+        decrypt = environ.get(DECRYPT_VARIABLE, "").lower() in TRUE_WORDS
+        return cls(reader, decrypt=decrypt)
+
+    def read_secret(
+        self,
+        name: str,
+        *,
+        version_id: str | None = None,
+        version_stage: str | None = None,
+        force_fetch: bool = False,
+        instead_of: str | None = None,
+    ) -> Secret:
+        """A secret with its version; see ``rotaware.read_secret``."""
+        _require_text(name)
+        query = Query.secret(name, version_id, version_stage)
+        return secret_of(
+            name,
+            self._read(query, None, force_fetch=force_fetch, instead_of=instead_of),
+        )
 
     def get_secret(
         self,
@@ -91,19 +99,41 @@ class Client:
         **sdk_options: str,
     ) -> Any:
         """What ``parameters.get_secret`` returns."""
+        _require_text(name)
         options = _known(sdk_options, "VersionId", "VersionStage")
-        fields = {
-            "secretId": name,
-            "versionId": version_id or options.get("VersionId"),
-            "versionStage": version_stage or options.get("VersionStage"),
-        }
         change = transformation(name, transform)
-        document = self._read(
-            "/secretsmanager/get", fields, max_age, force_fetch=force_fetch
+        query = Query.secret(
+            name,
+            version_id or options.get("VersionId"),
+            version_stage or options.get("VersionStage"),
         )
-        value = [secret_value(name, document)]
-        del document  # a traceback shows the locals of frames to those who collect them
-        return changed(name, value.pop(), change)
+        secret = secret_of(name, self._read(query, max_age, force_fetch=force_fetch))
+        return changed(name, secret.value, change)
+
+    def get_secrets_by_name(
+        self,
+        names: Sequence[str],
+        transform: Transform | None = None,
+        force_fetch: bool = False,
+        max_age: float | None = None,
+        *,
+        raise_on_transform_error: bool = False,
+        **sdk_options: int,
+    ) -> dict[str, Any]:
+        """What ``parameters.get_secrets_by_name`` returns."""
+        _known(sdk_options, "MaxResults")  # without effect here
+        if not names or isinstance(names, str):
+            raise ValueError("give a list of at least one secret's name")
+        values: dict[str, Any] = {}
+        for name in names:
+            try:
+                values[name] = self.get_secret(name, transform, force_fetch, max_age)
+            except RotawareError as error:  # noqa: PERF203  each one fails by itself
+                if raise_on_transform_error or not isinstance(error, TransformError):
+                    values.clear()
+                    raise
+                values[name] = None  # as Powertools has it
+        return values
 
     def get_parameter(
         self,
@@ -118,22 +148,53 @@ class Client:
         **sdk_options: bool,
     ) -> Any:
         """What ``parameters.get_parameter`` returns."""
+        _require_text(name)
         options = _known(sdk_options, "WithDecryption")
         if decrypt is None:
-            decrypt = options.get("WithDecryption", self._decrypts())
-        fields = {
-            "name": name,
-            "version": None if version is None else str(version),
-            "label": label,
-            "withDecryption": "true" if decrypt else None,
-        }
+            decrypt = options.get("WithDecryption", self._decrypt)
         change = transformation(name, transform)
-        document = self._read(
-            "/systemsmanager/parameters/get", fields, max_age, force_fetch=force_fetch
+        query = Query.parameter(
+            name,
+            None if version is None else str(version),
+            label,
+            decrypt=decrypt,
         )
-        value = [parameter_value(name, document)]
-        del document  # as above
+        value = [
+            parameter_value(name, self._read(query, max_age, force_fetch=force_fetch))
+        ]
         return changed(name, value.pop(), change)
+
+    def get_parameters(
+        self,
+        path: str,
+        transform: Transform | None = None,
+        recursive: bool = True,
+        decrypt: bool | None = None,
+        force_fetch: bool = False,
+        max_age: float | None = None,
+        raise_on_transform_error: bool = False,
+        **sdk_options: int,
+    ) -> dict[str, Any]:
+        """What ``parameters.get_parameters`` returns."""
+        _require_text(path)
+        _known(sdk_options, "MaxResults")  # without effect here
+        if decrypt is None:
+            decrypt = self._decrypt
+        transformation(path, transform)
+        query = Query.path(path, recursive=recursive, decrypt=decrypt)
+        values: dict[str, Any] = parameter_values(
+            path, self._read(query, max_age, force_fetch=force_fetch)
+        )
+        for name in values:  # noqa: PLC0206  no value in a local variable
+            change = transformation(name, transform)
+            try:
+                values[name] = changed(f"{path}: {name}", values[name], change)
+            except TransformError:
+                if raise_on_transform_error:
+                    values.clear()
+                    raise
+                values[name] = None
+        return values
 
     def get_parameters_by_name(
         self,
@@ -148,117 +209,76 @@ class Client:
             raise ValueError(
                 f"a parameter named {ERRORS_KEY} needs raise_on_error=True"
             )
-        shared = {"transform": transform, "decrypt": decrypt, "max_age": max_age}
-        values: dict[str, Any] = {}
+        shared = {"decrypt": decrypt, "max_age": max_age}
         failed: list[str] = []
+        values: dict[str, Any] = {} if raise_on_error else {ERRORS_KEY: failed}
         for name, own in parameters.items():
+            options = {**shared, **(own or {})}
+            options["transform"] = options.get("transform") or transform
             try:
-                values[name] = self.get_parameter(name, **{**shared, **(own or {})})
-            except RotawareError:  # noqa: PERF203  each one fails by itself
+                values[name] = self.get_parameter(name, **options)
+            except RotawareError as error:
                 if raise_on_error:
+                    values.clear()
                     raise
-                failed.append(name)
-        if failed:
-            values[ERRORS_KEY] = failed
+                if isinstance(error, TransformError):
+                    values[name] = None  # as Powertools has it
+                else:
+                    failed.append(name)
         return values
 
-    def close(self) -> None:
-        """Hang up; a later read connects anew."""
-        self._own_connections().close_idle()
+    def get_variable(self, name: str, transform: Transform | None = None) -> Any:
+        """What ``parameters.get_variable`` returns."""
+        _require_text(name)
+        change = transformation(name, transform)
+        value = [variable_value(name, self._read(Query.variable(name), None))]
+        return changed(name, value.pop(), change)
 
-    def _decrypts(self) -> bool:
-        return self._environ.get(DECRYPT_VARIABLE, "").lower() in TRUE_WORDS
+    def close(self) -> None:
+        """Let go of connections; a later read makes new ones."""
+        self._reader.close()
 
     def _read(
         self,
-        path: str,
-        fields: Mapping[str, str | None],
+        query: Query,
         max_age: float | None,
         *,
-        force_fetch: bool,
+        force_fetch: bool = False,
+        instead_of: str | None = None,
     ) -> Any:
-        """The JSON document that the port answers with."""
-        target = f"{path}?{_encoded(fields)}"
+        """The document that the reader answers with."""
         began = self._clock.now()
-        if force_fetch or self._is_too_old(target, max_age, began):
-            response = self._asked(target + "&refreshNow=true")
-        else:
-            response = self._asked(target)
-        if response.status != _OK:
-            raise refusal(response, self._endpoint.port)
-        if "fwd=" in response.headers.get("cache-status", ""):
-            self._fresh_at[target] = began
-        return document_of(response.body)
+        refresh = force_fetch or self._is_too_old(query, max_age, began)
+        try:
+            reading = self._reader.read(query, refresh=refresh, instead_of=instead_of)
+        except AwsError as error:
+            raise about(query.id, error) from None
+        if reading.from_source:
+            self._fresh_at[query] = began
+        return reading.document
 
-    def _is_too_old(self, target: str, max_age: float | None, now: Instant) -> bool:
+    def _is_too_old(self, query: Query, max_age: float | None, now: Instant) -> bool:
         """Whether a value from memory might be older than the caller allows."""
         if max_age is None:
             return False
-        fresh_at = self._fresh_at.get(target)
+        fresh_at = self._fresh_at.get(query)
         # With 0, Powertools holds nothing, so that the next call asks AWS again.
         return max_age <= 0 or fresh_at is None or age_seconds(fresh_at, now) > max_age
 
-    def _asked(self, target: str) -> Response:
-        deadline = Deadline(self._clock, self._timeout_seconds)
-        token = self._tokens.current(deadline)
-        response = self._sent(target, token, deadline)
-        if response.status == _BAD_TOKEN:
-            # Container credentials change; the extension knows the newer ones already.
-            renewed = self._tokens.renewed(deadline)
-            if renewed != token:
-                response = self._sent(target, renewed, deadline)
-        return response
 
-    def _sent(self, target: str, token: str, deadline: Deadline) -> Response:
-        port = self._endpoint.port
-        headers = (("Host", f"127.0.0.1:{port}"), (TOKEN_HEADER, token))
-        request = encode_request("GET", target, headers)
-        try:
-            return self._own_connections().send(self._endpoint, request, deadline)
-        except AwsTimeoutError:
-            raise
-        except AwsUnavailableError as error:
-            raise ExtensionError(
-                f"no rotaware extension answers ({error.message}, port {port}); add its"
-                f" layer to the function, or set {PORT_VARIABLE} to its port"
-            ) from None
-
-    def _own_connections(self) -> Connections:
-        # After a fork two processes would read each other's answers off one socket.
-        if self._process_id != os.getpid():
-            self._connections = self._new_connections()
-            self._process_id = os.getpid()
-        return self._connections
-
-    def _new_connections(self) -> Connections:
-        return Connections(
-            clock=self._clock,
-            max_connections=MAX_CONNECTIONS,
-            limits=Limits(read_seconds=self._timeout_seconds),
+def _require_text(name: object) -> None:
+    if not isinstance(name, str):
+        raise TypeError(
+            f"the name is {type(name).__name__}, not text; was it to come from an"
+            " environment variable that is not set?"
         )
-
-
-def _port(environ: Mapping[str, str]) -> int:
-    try:
-        return parsers.port(environ.get(PORT_VARIABLE, "2773"))
-    except ValueError as error:
-        raise SettingsError([f"{PORT_VARIABLE}: {error}"]) from None
-
-
-def _encoded(fields: Mapping[str, str | None]) -> str:
-    """The fields that are given, as a query."""
-    return "&".join(
-        f"{key}={percent_encoded(text)}"
-        for key, text in fields.items()
-        if text is not None
-    )
 
 
 def _known(options: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
     for option in options:
         if option not in names:
             raise TypeError(
-                f"the extension's port has no option {option!r};"
-                f" of the SDK's options it has {' and '.join(names)}"
+                f"there is no option {option!r} here;"
+                f" of the SDK's options there are {' and '.join(names)}"
             )
     return options

@@ -1,31 +1,42 @@
 """The functions that function code calls, with the signatures of Powertools'.
 
-They share one client, made at the first call. Errors are ``RotawareError``: AWS's own
-refusals as ``AwsError`` with AWS's code.
+They share one client: the one given to ``use``, else one that is made of the
+environment at the first call. Errors are ``RotawareError``: AWS's own refusals as
+``AwsError`` with AWS's code.
 """
-# ruff: noqa: FBT001, FBT002, PLR0913  the signatures are Powertools'
+# ruff: noqa: FBT001, FBT002, PLR0913, PLR0917  the signatures are Powertools'
 
 from __future__ import annotations
 
 import os
-from threading import Lock
-from typing import TYPE_CHECKING, Any, overload
+from _thread import allocate_lock
 
 from rotaware.client import Client
+from rotaware.lean import TYPE_CHECKING, overload
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
-    from rotaware.answers import Transform
+    from rotaware.answers import Secret, Transform
 
-_lock = Lock()
+_lock = allocate_lock()
 _clients: list[Client] = []
+
+
+def use(client: Client | None) -> None:
+    """Let the functions here read by this client; None: by one of the environment.
+
+    The client before is not closed: other threads may be reading by it.
+    """
+    with _lock:
+        _clients[:] = [] if client is None else [client]
 
 
 def _client() -> Client:
     with _lock:
         if not _clients:
-            _clients.append(Client(os.environ))  # noqa: TID251  function code's own door
+            _clients.append(Client.from_environ(os.environ))  # noqa: TID251  function code's own door
         return _clients[0]
 
 
@@ -92,6 +103,63 @@ def get_secret(
     )
 
 
+def read_secret(
+    name: str,
+    *,
+    version_id: str | None = None,
+    version_stage: str | None = None,
+    force_fetch: bool = False,
+    instead_of: str | None = None,
+) -> Secret:
+    """Read a secret together with its version; errors are those of ``get_secret``.
+
+    Args:
+        name: Name or ARN.
+        version_id: A certain version.
+        version_stage: The version with this label, instead of AWSCURRENT.
+        force_fetch: Ask AWS, past the extension's memory.
+        instead_of: The version id that just failed, at a log-in say: another version if
+            one is held, else AWS is asked, once for all who ask at the same time.
+    """
+    return _client().read_secret(
+        name,
+        version_id=version_id,
+        version_stage=version_stage,
+        force_fetch=force_fetch,
+        instead_of=instead_of,
+    )
+
+
+def get_secrets_by_name(
+    names: Sequence[str],
+    transform: Transform | None = None,
+    force_fetch: bool = False,
+    max_age: float | None = None,
+    *,
+    raise_on_transform_error: bool = False,
+    **sdk_options: int,
+) -> dict[str, Any]:
+    """Read secrets, one after another; the first that cannot be read is an error.
+
+    Args:
+        names: Names or ARNs.
+        transform: See ``get_secret``.
+        force_fetch: See ``get_secret``.
+        max_age: See ``get_secret``.
+        raise_on_transform_error: False gives None for a value that cannot be
+            transformed.
+        sdk_options: ``MaxResults`` is taken, and makes no difference.
+    """
+    return _client().get_secrets_by_name(
+        names,
+        transform,
+        force_fetch,
+        max_age,
+        raise_on_transform_error=raise_on_transform_error,
+        **sdk_options,
+    )
+
+
 @overload
 def get_parameter(
     name: str,
@@ -152,6 +220,41 @@ def get_parameter(
     )
 
 
+def get_parameters(
+    path: str,
+    transform: Transform | None = None,
+    recursive: bool = True,
+    decrypt: bool | None = None,
+    force_fetch: bool = False,
+    max_age: float | None = None,
+    raise_on_transform_error: bool = False,
+    **sdk_options: int,
+) -> dict[str, Any]:
+    """Read all parameters under a path, by their names without it.
+
+    Args:
+        path: Where they stand, such as ``/app/prod``.
+        transform: See ``get_secret``; ``auto`` looks at each name's ending.
+        recursive: Whether those on levels further below are read too.
+        decrypt: See ``get_parameter``.
+        force_fetch: See ``get_secret``.
+        max_age: See ``get_secret``.
+        raise_on_transform_error: False gives None for a value that cannot be
+            transformed.
+        sdk_options: ``MaxResults`` is taken, and makes no difference.
+    """
+    return _client().get_parameters(
+        path,
+        transform,
+        recursive,
+        decrypt,
+        force_fetch,
+        max_age,
+        raise_on_transform_error,
+        **sdk_options,
+    )
+
+
 def get_parameters_by_name(
     parameters: Mapping[str, Mapping[str, Any] | None],
     transform: Transform | None = None,
@@ -167,8 +270,20 @@ def get_parameters_by_name(
         decrypt: Likewise.
         max_age: Likewise.
         raise_on_error: False reads on after an error, and lists the names of those
-            that failed under ``_errors``.
+            that failed under ``_errors``; what cannot be transformed is None.
     """
     return _client().get_parameters_by_name(
         parameters, transform, decrypt, max_age, raise_on_error
     )
+
+
+def get_variable(name: str, transform: Transform | None = None) -> Any:
+    """Read an environment variable that holds KMS ciphertext: its plaintext.
+
+    Its name must be listed in ``ROTAWARE_KMS_ENV``; errors are those of ``get_secret``.
+
+    Args:
+        name: The variable's name.
+        transform: See ``get_secret``.
+    """
+    return _client().get_variable(name, transform)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 import traceback
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,12 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rotaware.answers import (
+    Secret,
+    about,
     changed,
     document_of,
     parameter_value,
+    parameter_values,
     refusal,
-    secret_value,
+    secret_of,
+    text_of,
     transformation,
+    variable_value,
 )
 from rotaware.errors import (
     AwsError,
@@ -71,6 +79,24 @@ def test_an_error_document_is_its_error(
 
 
 @pytest.mark.parametrize(
+    ("status", "text", "code"),
+    [
+        (403, "Bad Token", "AccessDenied"),
+        (400, "missing parameter secretId", "InvalidRequest"),
+    ],
+)
+def test_a_refusal_in_the_agents_words_is_told(
+    status: int, text: str, code: str
+) -> None:
+    """The extension itself refused, and answers as the Secrets Manager Agent does."""
+    headers = {"cache-status": "rotaware; fwd=bypass"}
+    error = refusal(Response(status, headers, text.encode()), 2773)
+
+    assert AwsError is type(error)
+    assert (code, text, status) == (error.code, error.message, error.status)
+
+
+@pytest.mark.parametrize(
     "body",
     [b"not ready", b"", b"[]", b'{"message": "x"}', b'{"__type": 1}', b"[" * 100_000],
     ids=["text", "nothing", "list", "no type", "number", "deep"],
@@ -99,7 +125,56 @@ def test_a_secret_is_text_or_bytes(
     document: dict[str, Any], value: str | bytes
 ) -> None:
     """Text comes back as it is, a binary secret as its bytes."""
-    assert value == secret_value("a", document)
+    assert value == secret_of("a", document).value
+
+
+@pytest.mark.parametrize(
+    ("document", "version", "stages"),
+    [
+        ({"VersionId": "v1", "VersionStages": ["A", "B"]}, "v1", ("A", "B")),
+        ({"VersionId": None, "VersionStages": None}, "", ()),
+        ({"VersionId": 1, "VersionStages": "A"}, "", ()),
+    ],
+)
+def test_a_secret_knows_its_version(
+    document: dict[str, Any], version: str, stages: tuple[str, ...]
+) -> None:
+    """As far as the answer tells it."""
+    secret = secret_of("a", {"SecretString": "x", **document})
+
+    assert ("a", version, stages) == (
+        secret.id,
+        secret.version_id,
+        secret.version_stages,
+    )
+
+
+def test_a_secret_cannot_be_shown_or_copied_by_accident() -> None:
+    """Its text form names secret and version, and it refuses to be pickled."""
+    secret = Secret("db", CANARY, "v1", ("AWSCURRENT",))
+
+    assert "<Secret db, version v1, value hidden>" == repr(secret) == f"{secret}"
+    for take in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match=r"^a secret cannot be pickled or copied$"):
+            take(secret)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (AwsError("NotFound", "Not found.", 404), "Not found. (db)"),
+        (AwsThrottledError("Slow", "", 429), "(db)"),
+        (AwsTimeoutError("no answer about app/db"), "no answer about app/db (db)"),
+        (AwsError("NotFound", "None (db: make it)"), "None (db: make it)"),
+    ],
+)
+def test_an_error_is_about_what_was_read(error: AwsError, message: str) -> None:
+    """Its message names that, once; kind, code and status stay."""
+    told = about("db", error)
+
+    assert (message, error.code, error.status) == (told.message, told.code, told.status)
+    assert type(error) is type(told)
+    assert told is not error
 
 
 def test_a_parameter_is_text() -> None:
@@ -107,7 +182,30 @@ def test_a_parameter_is_text() -> None:
     assert "v" == parameter_value("/a", {"Parameter": {"Value": "v"}})
 
 
-@pytest.mark.parametrize("take", [secret_value, parameter_value])
+def test_what_stands_under_a_path_is_named_without_it() -> None:
+    """With or without a slash behind the path; names elsewhere keep theirs."""
+    document = {
+        "Parameters": [
+            {"Name": "/a/b", "Value": "1"},
+            {"Name": "/a/c/d", "Value": "2"},
+            {"Name": "/x", "Value": "3"},
+        ]
+    }
+
+    assert {"b": "1", "c/d": "2", "x": "3"} == parameter_values("/a", document)
+    assert {"b": "1", "c/d": "2", "x": "3"} == parameter_values("/a/", document)
+    assert {"a/b": "1", "a/c/d": "2", "x": "3"} == parameter_values("/", document)
+
+
+def test_a_variable_is_text_or_bytes() -> None:
+    """Bytes only where they are no text."""
+    assert "\u00e9" == variable_value("A", text_of("\u00e9".encode()))
+    assert b"\xff" == variable_value("A", text_of(b"\xff"))
+
+
+@pytest.mark.parametrize(
+    "take", [secret_of, parameter_value, parameter_values, variable_value]
+)
 @pytest.mark.parametrize(
     "document",
     [
@@ -119,8 +217,12 @@ def test_a_parameter_is_text() -> None:
         {"SecretBinary": CANARY + "\u00e9"},
         {"Parameter": CANARY},
         {"Parameter": {"Value": {CANARY: 1}}},
+        {"Parameters": [CANARY]},
+        {"Parameters": [{"Name": "a", "Value": 1}]},
+        {"Parameters": [{"Value": CANARY}]},
+        {"Parameters": [{"Name": None, "Value": CANARY}]},
     ],
-    ids=range(8),
+    ids=range(12),
 )
 def test_an_odd_answer_is_refused_unquoted(
     take: Callable[[str, Any], object], document: object
@@ -130,6 +232,8 @@ def test_an_odd_answer_is_refused_unquoted(
         take("prod/db", document)
 
     assert CANARY not in str(e.value)
+    frames = [frame for frame, _ in traceback.walk_tb(e.value.__traceback__)][1:]
+    assert [] == [f for f in frames if CANARY in repr(f.f_locals)]
     assert e.value.__context__ is None
 
 
@@ -163,22 +267,38 @@ def test_an_unknown_transform_is_refused(transform: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("transform", "value"),
+    ("transform", "value", "fault"),
     [
-        ("json", f"{{{CANARY}"),
-        ("binary", f"{CANARY}\u00e9"),
-        ("json", b"\xff" + CANARY.encode()),
-        (int, CANARY),
+        (
+            "json",
+            f"{{{CANARY}",
+            "is not JSON; store JSON, or leave the transform out to get its text",
+        ),
+        (
+            "binary",
+            f"{CANARY}\u00e9",
+            "is not base64; store base64, or leave the transform out",
+        ),
+        (
+            "json",
+            b"\xff" + CANARY.encode(),
+            "is binary, not text; leave the transform out to get its bytes",
+        ),
+        (
+            int,
+            CANARY,
+            "cannot be transformed: the function that was given raised ValueError",
+        ),
     ],
 )
 def test_a_failed_transform_does_not_hold_the_value(
-    transform: Any, value: str | bytes
+    transform: Any, value: str | bytes, fault: str
 ) -> None:
     """The error names the secret; neither it nor its causes know the value."""
     with pytest.raises(TransformError) as raised:
         changed("prod/db", value, transformation("prod/db", transform))
 
-    assert raised.value.message.startswith("prod/db: the value cannot be transformed (")
+    assert f"prod/db: the value {fault}" == raised.value.message
     assert CANARY not in str(raised.value)
     assert raised.value.__context__ is None
     assert raised.value.__cause__ is None
@@ -194,25 +314,37 @@ def test_any_refusal_is_an_error_of_ours(status: int, body: bytes) -> None:
     assert isinstance(refusal(Response(status, {}, body), 2773), RotawareError)
 
 
-def outcome(take: Callable[[str, Any], str | bytes], document: object) -> bool:
-    """Whether there is a value or an ExtensionError."""
-    try:
-        return isinstance(take("a", document), (str, bytes))
-    except ExtensionError:
-        return True
-
-
 @given(
     st.recursive(
         st.none() | st.text() | st.integers(),
-        lambda inner: st.dictionaries(
-            st.sampled_from(["SecretString", "SecretBinary", "Parameter", "Value"]),
-            inner,
+        lambda inner: (
+            st.dictionaries(
+                st.sampled_from(
+                    (
+                        "SecretString",
+                        "SecretBinary",
+                        "VersionStages",
+                        "Parameter",
+                        "Parameters",
+                        "Name",
+                        "Value",
+                    )
+                ),
+                inner,
+            )
+            | st.lists(inner, max_size=3)
         ),
     )
 )
 def test_any_document_is_a_value_or_refused(structure: object) -> None:
     """Whatever a 200 holds, there is a value or an ExtensionError."""
     document = document_of(json.dumps(structure).encode())
-
-    assert all(outcome(take, document) for take in (secret_value, parameter_value))
+    takes: list[Callable[[str, Any], object]] = [
+        secret_of,
+        parameter_value,
+        parameter_values,
+        variable_value,
+    ]
+    for take in takes:
+        with suppress(ExtensionError):
+            take("a", document)
