@@ -105,7 +105,13 @@ def vendor(requirements: Path) -> Path:
 
 def copy_package(source: Path, target: Path) -> None:
     """Copy a package's Python files, or any other folder as it is."""
-    shutil.copytree(source, target, ignore=NOT_SHIPPED)
+    shutil.copytree(source, target, ignore=_not_shipped)
+
+
+def _not_shipped(folder: str, names: list[str]) -> set[str]:
+    ignored = NOT_SHIPPED(folder, names)
+    # The command-line tool is installed by pip, where a person works.
+    return ignored | ({"cli"} if Path(folder).name == "rotaware" else set())
 
 
 def copy_licences(vendored: Path, target: Path) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -34,12 +34,15 @@ class Touched:
         arn: The ARN under which the sheet knows it, for when AWS knows it no more;
             with a made-up suffix where the event gives a secret's name alone.
         occurred_at: When, in epoch seconds.
+        version: Which version the event names, or "". It stamps none; it tells whether
+            another Region's replica has it yet.
     """
 
     service: str
     id: str
     arn: str
     occurred_at: float
+    version: str = ""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -157,7 +160,9 @@ def _label_updated(event: Mapping[str, Any]) -> Decision:
     detail = _mapping(event, "detail")
     if _text(detail, "labelUpdated", "detail.") != AWSCURRENT:
         return OTHER_LABEL
-    return _secret(event, [_first(event), detail.get("name")], "detail.name")
+    touched = _secret(event, [_first(event), detail.get("name")], "detail.name")
+    version = detail.get("versionId")
+    return replace(touched, version=version if isinstance(version, str) else "")
 
 
 def _recorded(event: Mapping[str, Any], usual: str) -> Decision:

@@ -21,9 +21,9 @@ from aws_lambda_powertools.utilities.batch import (
 )
 from aws_lambda_powertools.utilities.data_classes import SQSEvent
 
-from invalidator.aws import CONFIG, BotoAws
 from invalidator.decide import Touched, decide, decide_text
 from invalidator.invalidate import NAMESPACE, Invalidator
+from rotaware.boto import BotoAws
 from rotaware.clock import SystemClock
 from rotaware.errors import SettingsError
 from rotaware.settings import Settings
@@ -84,8 +84,9 @@ def _invalidator() -> Invalidator:
         fix = "use ssm, ssm:///a/name or dynamodb://table"
         raise SettingsError([f"ROTAWARE_STAMPS: the invalidator needs a sheet; {fix}"])
     return Invalidator(
-        BotoAws(CONFIG),
+        BotoAws(),
         settings.stamps,
+        region=os.environ["AWS_REGION"],
         clock=SystemClock(),
         random=random.random,
         logger=logger,

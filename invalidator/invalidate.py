@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from invalidator.decide import Decision
     from rotaware.aws import Aws
     from rotaware.clock import Clock
+    from rotaware.publish import Published
 
 NAMESPACE = "rotaware"
 
@@ -41,6 +42,7 @@ class Invalidator:
     Args:
         aws: The client for all calls.
         sheet: The address of the sheet, as ``Settings.stamps`` has it.
+        region: Where the client calls.
         clock: Time.
         random: Uniform in [0, 1).
         logger: Where to log.
@@ -52,6 +54,7 @@ class Invalidator:
         aws: Aws,
         sheet: str,
         *,
+        region: str,
         clock: Clock,
         random: Callable[[], float],
         logger: Logger,
@@ -59,6 +62,7 @@ class Invalidator:
     ) -> None:
         self.sheet = sheet
         self._aws = aws
+        self._region = region
         self._clock = clock
         self._random = random
         self._logger = logger
@@ -70,7 +74,7 @@ class Invalidator:
         touched = [each for each in decisions if isinstance(each, Touched)]
         if not touched:
             return {}
-        judge = Judge(self._aws, touched)
+        judge = Judge(self._aws, touched, region=self._region)
         try:
             published = publish(
                 sheet_home(self._aws, self.sheet, writes=True),
@@ -82,6 +86,7 @@ class Invalidator:
             )
         except RotawareError as failure:
             self._logger.error("wrote no stamps", problem=str(failure))
+            self._count_failed(touched)
             return {each.key: failure for each in touched}
         for (_, name), refusal in judge.refused.items():
             self._logger.warning("refused for now", id=name, problem=str(refusal))
@@ -92,7 +97,8 @@ class Invalidator:
             written=published.written,
             generation=published.generation,
         )
-        self._count_stamped(published.written, current)
+        self._count_stamped(published, current)
+        self._count_failed([each for each in touched if each.key in judge.refused])
         return dict(judge.refused)
 
     def _count_ignored(self, decisions: Sequence[Decision]) -> None:
@@ -113,9 +119,12 @@ class Invalidator:
             ):
                 pass
 
-    def _count_stamped(self, written: int, current: Sequence[Touched]) -> None:
-        self._metrics.add_metric("StampsWritten", MetricUnit.Count, written)
-        if written:
+    def _count_stamped(self, published: Published, current: Sequence[Touched]) -> None:
+        self._metrics.add_metric("StampsWritten", MetricUnit.Count, published.written)
+        self._metrics.add_metric(
+            "SheetFullness", MetricUnit.Percent, round(100 * published.fullness, 1)
+        )
+        if published.written:
             # A late duplicate writes nothing; its age is no lag.
             now = self._clock.now().wall
             for each in current:
@@ -124,6 +133,11 @@ class Invalidator:
                     "EventToStampLag", MetricUnit.Milliseconds, lag_ms
                 )
         self._metrics.flush_metrics()
+
+    def _count_failed(self, handed_back: Sequence[Touched]) -> None:
+        if handed_back:
+            self._metrics.add_metric("EventsFailed", MetricUnit.Count, len(handed_back))
+            self._metrics.flush_metrics()
 
 
 def _changed(touched: Sequence[Touched]) -> dict[str, float]:

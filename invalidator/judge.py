@@ -2,29 +2,26 @@
 
 DescribeSecret and DescribeParameters tell it without giving away any value, so the
 invalidator needs no right to read one. A version of "" means: not retrievable any more.
-Whatever goes wrong about one secret or parameter leaves the others alone.
+Whatever goes wrong about one secret or parameter leaves the others alone. A secret of
+another Region is asked about in this one, where functions read its replica.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rotaware.describe import GONE, describe
 from rotaware.errors import AwsError, AwsUnavailableError, RotawareError
-from rotaware.secret import (
-    ARN_SUFFIX_LENGTH,
-    AWSCURRENT,
-    PARAMETER_STORE,
-    SECRETS_MANAGER,
-)
+from rotaware.secret import ARN_SUFFIX_LENGTH, PARAMETER_STORE
 from rotaware.sheet import subject_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from invalidator.decide import Touched
     from rotaware.aws import Aws
+    from rotaware.describe import Described
 
-GONE = ""
 NAMES_PER_CALL = 50
 """What one filter of DescribeParameters takes, and one page of it holds."""
 
@@ -35,21 +32,28 @@ class Judge:
     Args:
         aws: The client to ask.
         touched: What to ask about; each distinct id is asked once a call.
+        region: Where AWS is asked.
 
     Attributes:
         refused: What AWS would not answer, or what failed here, by ``Touched.key``. It
             is not asked again and no call answers for it.
     """
 
-    def __init__(self, aws: Aws, touched: Iterable[Touched]) -> None:
+    def __init__(self, aws: Aws, touched: Iterable[Touched], *, region: str) -> None:
         self._aws = aws
-        self._touched = {each.key: each for each in touched}
+        self._region = region
+        # Another account may have a parameter of the same name. Of a secret
+        # the last event counts: it names the version that a replica has to show.
+        self._touched = {
+            (*each.key, each.arn if each.service == PARAMETER_STORE else ""): each
+            for each in sorted(touched, key=lambda each: each.occurred_at)
+        }
         self.refused: dict[tuple[str, str], RotawareError] = {}
 
     def __call__(self) -> dict[str, str]:
         """Subject to current version, for all that AWS answers about."""
         open_questions = [
-            each for key, each in self._touched.items() if key not in self.refused
+            each for each in self._touched.values() if each.key not in self.refused
         ]
         answers: dict[str, str] = {}
         names = []
@@ -68,32 +72,34 @@ class Judge:
         return answers
 
     def _secret(self, touched: Touched) -> tuple[str, str]:
-        gone = subject_of(touched.arn), GONE
-        found = self._described(touched.id)
+        subject = subject_of(touched.arn)
+        found = self._described(_in_region(touched.id, self._region))
         if found is None and touched.id == touched.arn:
-            # The same name may live again under an ARN with another suffix, or the
-            # event came from another Region: a stamp does not tell them apart.
+            # The same name may live again under an ARN with another suffix: a stamp
+            # does not tell them apart.
             found = self._described(_name_in(touched.arn))
-            if found is not None and found[0] != gone[0]:
-                return gone
-        return found or gone
+        if found is None or found.subject != subject:
+            return subject, GONE
+        is_replica = _in_region(touched.arn, self._region) != touched.arn
+        if is_replica and _lags(found, touched):
+            raise RotawareError("its replica here does not show that version yet")
+        return subject, found.version
 
-    def _described(self, secret_id: str) -> tuple[str, str] | None:
+    def _described(self, secret_id: str) -> Described | None:
         try:
-            answer = self._aws.call(
-                SECRETS_MANAGER, "DescribeSecret", {"SecretId": secret_id}
-            )
+            return describe(self._aws, secret_id)
         except AwsError as refusal:
             if refusal.code == "ResourceNotFoundException":
                 return None
             raise
-        return subject_of(answer["ARN"]), _current_version(answer)
 
     def _parameters(self, touched: list[Touched]) -> dict[str, str]:
         try:
-            versions = self._versions([each.id for each in touched])
+            versions = self._versions(list(dict.fromkeys(each.id for each in touched)))
+            subjects = {subject_of(each.arn): each.id for each in touched}
             return {
-                subject_of(each.arn): versions.get(each.id, GONE) for each in touched
+                subject: versions.get(subject, versions.get(name, GONE))
+                for subject, name in subjects.items()
             }
         except Exception as fault:  # noqa: BLE001  it must not fail the others
             if len(touched) == 1 or _concerns_all(fault):
@@ -105,7 +111,7 @@ class Judge:
         return answers
 
     def _versions(self, names: list[str]) -> dict[str, str]:
-        """Name to version; names that do not exist are missing."""
+        """Subject to version, or name where AWS tells no ARN; some may be missing."""
         request: dict[str, Any] = {
             "ParameterFilters": [{"Key": "Name", "Option": "Equals", "Values": names}],
             "MaxResults": NAMES_PER_CALL,
@@ -114,7 +120,9 @@ class Judge:
         while True:
             page = self._aws.call(PARAMETER_STORE, "DescribeParameters", request)
             for found in page["Parameters"]:
-                versions[found["Name"]] = str(found["Version"])
+                arn = found.get("ARN")
+                known_as = subject_of(arn) if arn else found["Name"]
+                versions[known_as] = str(found["Version"])
             # A page may be empty and still not be the last one.
             if not page.get("NextToken"):
                 return versions
@@ -135,13 +143,21 @@ def _refusal(fault: Exception) -> RotawareError:
     return RotawareError(f"unforeseen: {type(fault).__name__}")
 
 
-def _current_version(answer: Mapping[str, Any]) -> str:
-    if answer.get("DeletedDate") is not None:
-        return GONE
-    for version, stages in (answer.get("VersionIdsToStages") or {}).items():
-        if AWSCURRENT in stages:
-            return str(version)
-    return GONE
+def _in_region(secret_id: str, region: str) -> str:
+    """What a replica is called: its ARN is its primary's but for the Region."""
+    if not secret_id.startswith("arn:"):
+        return secret_id
+    arn, partition, service, _, rest = secret_id.split(":", 4)
+    return f"{arn}:{partition}:{service}:{region}:{rest}"
+
+
+def _lags(replica: Described, touched: Touched) -> bool:
+    """Whether a replica is older than the event, and knows another version.
+
+    There is no event when it catches up, so its old version may not be stamped.
+    """
+    names_another = touched.version not in {"", replica.version}
+    return names_another and replica.changed_at < touched.occurred_at
 
 
 def _name_in(arn: str) -> str:

@@ -4,7 +4,7 @@
     rotaware/bin, lib     the interpreter (infra/interpreter); not in layer-python
     rotaware/             the extension's code, which nothing else ever imports; with
                           the interpreter also as one file, which a start reads
-    python/rotaware/      what function code imports, as sources
+    python/rotaware/      what function code imports, as sources and bytecode
 
 build/layer is for this machine's own architecture, build/layer-arm64 for a foreign
 one, and build/layer-python for functions on Python 3.12 or newer. Each folder is what
@@ -39,12 +39,22 @@ YAML = Path("infra/layer/yaml/__init__.py")
 YAML_PARTS = ("error", "events", "parser", "scanner", "tokens")
 """What of PyYAML the extension imports; importing the whole takes 15 ms."""
 LIBRARY = Path("shared/rotaware")
+IN_PROCESS = ("arguments", "library_log", "own_process", "store_reader")
+"""What reads without an extension, for which a function brings other packages too: it
+can bring these with them, so the flavour without interpreter, which has to be small,
+leaves them out."""
+FUNCTION_SIDE = (
+    *IN_PROCESS,
+    *("answers", "boto", "client", "describe", "fallback", "parameters"),
+    *("port_reader", "powertools", "publish", "reader", "rotation"),
+)
+"""What the extension imports nothing of."""
 LOADER = Path("infra/layer/one_file.py")
 START = """
 import sys
 sys.path[:] = sys.argv[1:]
 import extension.application, extension.endpoint, extension.http_server
-import extension.workers, rotaware.tls, rotaware.tokens
+import extension.routes, extension.workers, rotaware.tls, rotaware.tokens
 import extension.config_file
 for name, module in sys.modules.items():
     place = getattr(module, "__file__", None) or ""
@@ -72,6 +82,7 @@ def assemble(layer: Path, build: Build, architecture: str) -> None:
     shutil.copytree(build.root / architecture, private)
     packages = [Path("extension"), LIBRARY]
     modules = [path for package in packages for path in sorted(package.glob("*.py"))]
+    modules = [path for path in modules if path.stem not in FUNCTION_SIDE]
     modules += _dependencies()
     compiler = build.root / BUILD_PYTHON / PROGRAM
     compile_files(
@@ -89,8 +100,13 @@ def assemble(layer: Path, build: Build, architecture: str) -> None:
     compile_files(
         compiler,
         [
-            _compiled(path, library.parent, "__pycache__/{0}.cpython-313.pyc")
-            for path in sorted(library.glob("*.py"))
+            _compiled(
+                path,
+                library.parent,
+                "__pycache__/{0}.cpython-313.pyc",
+                path.parent.relative_to(library.parent),
+            )
+            for path in sorted(library.rglob("*.py"))
         ],
         optimise=0,
     )
@@ -129,7 +145,12 @@ def assemble_without_interpreter(layer: Path) -> None:
         target = private / path.parent.name / path.name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(strip(path.read_text()))
-    artifacts.copy_package(LIBRARY, layer / "python" / LIBRARY.name)
+    library = layer / "python" / LIBRARY.name
+    artifacts.copy_package(LIBRARY, library)
+    for name in IN_PROCESS:
+        (library / f"{name}.py").unlink()
+    for path in library.rglob("*.py"):
+        path.write_text(strip(path.read_text()))
     # Of /opt/python we want our own package only: what else lies there comes last.
     search = 'sys.path[:] = ["/opt/rotaware", *sys.path, "/opt/python"]'
     # It cannot keep bytecode in /opt, so it need not try.
@@ -144,11 +165,13 @@ def _dependencies() -> list[Path]:
     return [YAML, *parts]
 
 
-def _compiled(source: Path, root: Path, name: str) -> tuple[Path, Path, str]:
+def _compiled(
+    source: Path, root: Path, name: str, package: Path | None = None
+) -> tuple[Path, Path, str]:
     """A source, where its bytecode goes, and what tracebacks call it."""
-    folder = root / source.parent.name
-    shown = f"/opt/{root.name}/{source.parent.name}/{source.name}"
-    return source, folder / name.format(source.stem), shown
+    package = package or Path(source.parent.name)
+    shown = f"/opt/{root.name}/{package}/{source.name}"
+    return source, root / package / name.format(source.stem), shown
 
 
 def _finish(layer: Path, python: str, search: str) -> None:

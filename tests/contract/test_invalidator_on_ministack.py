@@ -56,6 +56,7 @@ class Rig:
         """What Lambda and the template would set."""
         return {
             "AWS_ENDPOINT_URL": self.calls.url,
+            "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "POWERTOOLS_SERVICE_NAME": f"invalidator-{self._namespace}",
             "ROTAWARE_NAMESPACE": self._namespace,

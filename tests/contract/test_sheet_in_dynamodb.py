@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import botocore.session
 import pytest
 
-from invalidator.aws import CONFIG, BotoAws
 from rotaware.aws import AwsClient
+from rotaware.boto import BotoAws
 from rotaware.clock import SystemClock
 from rotaware.dynamodb import MAX_BYTES, DynamoDbSheet
 from rotaware.errors import (
@@ -111,7 +111,7 @@ def aws(
         return
     for name, value in environ(stand_in).items():
         monkeypatch.setenv(name, value)
-    boto = BotoAws(CONFIG)
+    boto = BotoAws()
     yield boto
     for service in boto._clients.values():
         service.close()

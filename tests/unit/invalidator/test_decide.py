@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +21,7 @@ from tests.support.events import (
     REGION,
     SECRET_ARN,
     SERVICE_EVENT,
+    VERSION,
     Event,
     envelope,
     label_updated,
@@ -40,8 +42,11 @@ PARAMETER_HOME = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter"
 PARTIAL_ARN = SECRET_ARN.removesuffix("-AbCdEf")
 BY_ARN = Touched("secretsmanager", SECRET_ARN, SECRET_ARN, OCCURRED_AT)
 BY_NAME = Touched("secretsmanager", NAME, NAMED, OCCURRED_AT)
+LABELLED = replace(BY_ARN, version=VERSION)
+LABELLED_BY_NAME = replace(BY_NAME, version=VERSION)
 PARAMETER = Touched("ssm", "/prod/flag", PARAMETER_ARN, OCCURRED_AT)
 
+SHARED_ARN = PARAMETER_ARN.replace(ACCOUNT, "999999999999")
 BY_REQUEST: dict[str, Any] = {"requestParameters": {"secretId": NAME}}
 
 
@@ -63,13 +68,24 @@ def extra(key: str, part: str = "additionalEventData") -> dict[str, Any]:
     return {part: {key: SECRET_ARN}}
 
 
+def versioned(version: object) -> Event:
+    """Secrets Manager's own event, with that for a version id."""
+    event = label_updated()
+    event["detail"]["versionId"] = version
+    return event
+
+
 TOUCHING: dict[str, tuple[Event, Touched]] = {
-    "native": (label_updated(), BY_ARN),
+    "native": (label_updated(), LABELLED),
     "native, no resources": (
         {**label_updated(), "resources": []},
-        BY_NAME,
+        LABELLED_BY_NAME,
     ),
-    "native, resources null": ({**label_updated(), "resources": None}, BY_NAME),
+    "native, resources null": (
+        {**label_updated(), "resources": None},
+        LABELLED_BY_NAME,
+    ),
+    "native, no version": (versioned(None), BY_ARN),
     "put": (put_secret_value(), BY_ARN),
     "put, stages null": (
         recorded("PutSecretValue", **answering("arn")),
@@ -142,6 +158,28 @@ TOUCHING: dict[str, tuple[Event, Touched]] = {
     "parameter, another resource": (
         {**parameter_changed(), "resources": [SECRET_ARN]},
         PARAMETER,
+    ),
+    "parameter of one level": (
+        parameter_changed("/flag"),
+        Touched(
+            "ssm",
+            "/flag",
+            f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/flag",
+            OCCURRED_AT,
+        ),
+    ),
+    "advanced parameter": (
+        parameter_changed()
+        | {"detail": {"operation": "Update", "name": "/prod/flag", "tier": "Advanced"}},
+        PARAMETER,
+    ),
+    "another account's parameter": (
+        {**parameter_changed(arn=SHARED_ARN), "account": "999999999999"},
+        Touched("ssm", "/prod/flag", SHARED_ARN, OCCURRED_AT),
+    ),
+    "another account's parameter, no resources": (
+        {**parameter_changed(), "account": "999999999999", "resources": []},
+        Touched("ssm", "/prod/flag", SHARED_ARN, OCCURRED_AT),
     ),
     "parameter without levels": (
         parameter_changed("flag"),
@@ -317,7 +355,7 @@ def test_every_name_that_can_be_prefetched_can_be_stamped(name: str) -> None:
 
     assert [name, arn] == [resource_id(name), resource_id(arn)]
     decision = decided(label_updated(arn, name))
-    assert Touched("secretsmanager", arn, arn, OCCURRED_AT) == decision
+    assert Touched("secretsmanager", arn, arn, OCCURRED_AT, VERSION) == decision
     by_name = decided({**label_updated(arn, name), "resources": []})
     assert isinstance(by_name, Touched)
     assert name == by_name.id

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from invalidator.aws import BotoAws
+from rotaware.boto import BotoAws
 from rotaware.errors import AwsError, SettingsError
 from rotaware.sheet import decode, subject_of, version_digest
 from tests.support.account import Account
 from tests.support.events import (
+    REGION,
     Context,
     label_updated,
     parameter_changed,
@@ -48,7 +49,12 @@ class Lambda:
         self.account = Account()
         self._capsys = capsys
         self.service = f"invalidator-{uuid.uuid4()}"
-        for name, value in {"POWERTOOLS_SERVICE_NAME": self.service, **environ}.items():
+        environ = {
+            "AWS_REGION": REGION,
+            "POWERTOOLS_SERVICE_NAME": self.service,
+            **environ,
+        }
+        for name, value in environ.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(BotoAws, "call", staticmethod(self.account.call))
         self._module: ModuleType | None = None

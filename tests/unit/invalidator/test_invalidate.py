@@ -15,9 +15,9 @@ from invalidator.decide import Ignored, Touched
 from invalidator.invalidate import NAMESPACE, Invalidator
 from rotaware.clock import Instant
 from rotaware.errors import AwsError, AwsThrottledError, SheetError
-from rotaware.sheet import decode, subject_of, version_digest
+from rotaware.sheet import MAX_BYTES, decode, subject_of, version_digest
 from tests.support.account import Account
-from tests.support.events import OCCURRED_AT
+from tests.support.events import OCCURRED_AT, REGION
 
 if TYPE_CHECKING:
     from invalidator.decide import Decision
@@ -47,6 +47,7 @@ class Rig:
         self.invalidator = Invalidator(
             self.account,
             SHEET,
+            region=REGION,
             clock=StillClock(),
             random=lambda: 0.5,
             logger=Logger(service=service, stream=self.log),
@@ -127,7 +128,9 @@ def test_a_duplicate_writes_nothing(rig: Rig) -> None:
 
     assert {} == rig.invalidator.stamp([touched])
     assert 1 == len(rig.account.versions(SHEET))
-    assert [{"service": "invalidator", "StampsWritten": [0.0]}] == rig.metrics()
+    (blob,) = rig.metrics()
+    assert {"service", "StampsWritten", "SheetFullness"} == blob.keys()
+    assert [0.0] == blob["StampsWritten"]
 
 
 def test_stamps_and_lag_are_counted(rig: Rig) -> None:
@@ -138,21 +141,24 @@ def test_stamps_and_lag_are_counted(rig: Rig) -> None:
 
     rig.invalidator.stamp([early, early, late, future])
 
+    size = len(rig.account.versions(SHEET)[-1])
     expected = {
         "service": "invalidator",
         "StampsWritten": [3.0],
+        "SheetFullness": [round(100 * size / MAX_BYTES, 1)],
         "EventToStampLag": [2000.0, 2000.0, 2000.0, 0.0],
     }
     assert [expected] == rig.metrics()
 
 
 def test_the_units_are_declared(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
-    """CloudWatch is told that stamps are a count and the lag is milliseconds."""
+    """CloudWatch is told what a value means."""
     rig.invalidator.stamp([rig.touched()])
 
     blob = json.loads(capsys.readouterr().out)
     expected = [
         {"Name": "StampsWritten", "Unit": "Count"},
+        {"Name": "SheetFullness", "Unit": "Percent"},
         {"Name": "EventToStampLag", "Unit": "Milliseconds"},
     ]
     assert expected == blob["_aws"]["CloudWatchMetrics"][0]["Metrics"]
@@ -187,8 +193,9 @@ def test_a_refused_secret_is_handed_back(rig: Rig) -> None:
 
     assert {bad.key: denied} == rig.invalidator.stamp([good, bad, Ignored("one")])
     assert {subject_of(good.arn)} == rig.stamps().keys()
-    (blob,) = [each for each in rig.metrics() if "StampsWritten" in each]
-    assert ([1.0], [2000.0]) == (blob["StampsWritten"], blob["EventToStampLag"])
+    _, stamped, failed = rig.metrics()
+    assert ([1.0], [2000.0]) == (stamped["StampsWritten"], stamped["EventToStampLag"])
+    assert {"service": "invalidator", "EventsFailed": [1.0]} == failed
     (line,) = [each for each in rig.lines() if each["level"] == "WARNING"]
     assert bad.id == line["id"]
     assert "AccessDeniedException: no right to describe" == line["problem"]
@@ -223,8 +230,9 @@ def test_an_unusable_sheet_fails_all_that_was_touched(rig: Rig, sheet: str) -> N
     assert {SheetError} == {type(failure) for failure in failures.values()}
     assert [sheet] == rig.account.versions(SHEET)
     assert "ERROR" == rig.lines()[-1]["level"]
-    (blob,) = rig.metrics()
-    assert [1.0] == blob["EventsIgnored"]
+    ignored, failed = rig.metrics()
+    assert [1.0] == ignored["EventsIgnored"]
+    assert {"service": "invalidator", "EventsFailed": [2.0]} == failed
 
 
 def test_a_refused_sheet_fails_all_that_was_touched(rig: Rig) -> None:

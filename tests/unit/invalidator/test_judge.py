@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import pytest
 
 from invalidator.decide import Touched
-from invalidator.judge import GONE, NAMES_PER_CALL, Judge
+from invalidator.judge import NAMES_PER_CALL, Judge
+from rotaware.describe import GONE
 from rotaware.errors import AwsError, AwsThrottledError
 from rotaware.sheet import subject_of
 from tests.support.account import Account
 from tests.support.events import ACCOUNT, REGION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def secret(name: str, *, arn: str | None = None) -> Touched:
@@ -18,10 +25,15 @@ def secret(name: str, *, arn: str | None = None) -> Touched:
     return Touched("secretsmanager", arn or name, arn or made_up, 0.0)
 
 
-def parameter(name: str) -> Touched:
+def parameter(name: str, account: str = ACCOUNT) -> Touched:
     """A parameter touched by its name."""
-    arn = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/{name.removeprefix('/')}"
+    arn = f"arn:aws:ssm:{REGION}:{account}:parameter/{name.removeprefix('/')}"
     return Touched("ssm", name, arn, 0.0)
+
+
+def judge_of(account: Account, touched: Iterable[Touched]) -> Judge:
+    """A judge in the account's own Region."""
+    return Judge(account, touched, region=REGION)
 
 
 def test_the_version_labelled_awscurrent_is_the_answer() -> None:
@@ -29,7 +41,7 @@ def test_the_version_labelled_awscurrent_is_the_answer() -> None:
     account = Account()
     arn = account.put_secret("a", "v2")
 
-    assert {subject_of(arn): "v2"} == Judge(account, [secret("a", arn=arn)])()
+    assert {subject_of(arn): "v2"} == judge_of(account, [secret("a", arn=arn)])()
 
 
 def test_a_name_is_resolved_to_the_subject_of_its_arn() -> None:
@@ -37,7 +49,7 @@ def test_a_name_is_resolved_to_the_subject_of_its_arn() -> None:
     account = Account()
     arn = account.put_secret("a", "v2")
 
-    assert {subject_of(arn): "v2"} == Judge(account, [secret("a")])()
+    assert {subject_of(arn): "v2"} == judge_of(account, [secret("a")])()
 
 
 @pytest.mark.parametrize(
@@ -55,7 +67,7 @@ def test_what_has_no_value_to_give_is_gone(change: dict[str, object]) -> None:
     arn = account.put_secret("a", "v1")
     account.change_secret("a", **change)
 
-    assert {subject_of(arn): GONE} == Judge(account, [secret("a", arn=arn)])()
+    assert {subject_of(arn): GONE} == judge_of(account, [secret("a", arn=arn)])()
 
 
 def test_a_deleted_secret_is_gone_by_arn_and_by_name() -> None:
@@ -65,7 +77,7 @@ def test_a_deleted_secret_is_gone_by_arn_and_by_name() -> None:
     account.delete_secret("a")
 
     for touched in (secret("a", arn=arn), secret("a")):
-        assert {subject_of(arn): GONE} == Judge(account, [touched])()
+        assert {subject_of(arn): GONE} == judge_of(account, [touched])()
     # By name there is nothing more to ask.
     assert [arn, "a", "a"] == account.names("DescribeSecret")
 
@@ -77,7 +89,7 @@ def test_a_name_that_lives_again_is_not_gone() -> None:
     account.delete_secret("a")
     new = account.put_secret("a", "v9", suffix="222222")
 
-    assert {subject_of(new): "v9"} == Judge(account, [secret("a", arn=old)])()
+    assert {subject_of(new): "v9"} == judge_of(account, [secret("a", arn=old)])()
 
 
 def test_another_accounts_secret_is_not_confused_with_ours() -> None:
@@ -85,15 +97,72 @@ def test_another_accounts_secret_is_not_confused_with_ours() -> None:
     account = Account()
     foreign = account.put_secret("a", "v1").replace(ACCOUNT, "999999999999")
 
-    assert {subject_of(foreign): GONE} == Judge(account, [secret("a", arn=foreign)])()
+    assert {subject_of(foreign): GONE} == judge_of(
+        account, [secret("a", arn=foreign)]
+    )()
 
 
-def test_a_replica_answers_for_its_primary() -> None:
+def replicated(account: Account, version: str, changed_at: float) -> Touched:
+    """The event of a rotation to v2 elsewhere, at 100 s, and what is here by now."""
+    arn = account.put_secret("a", version)
+    account.change_secret("a", LastChangedDate=changed_at)
+    primary = arn.replace(REGION, "us-east-1")
+    return Touched("secretsmanager", primary, primary, 100.0, "v2")
+
+
+@pytest.mark.parametrize(
+    ("version", "changed_at"),
+    [("v2", 50.0), ("v2", 101.0), ("v3", 101.0), ("v3", 100.0)],
+    ids=["its version", "its version, later", "a later version", "at the same time"],
+)
+def test_a_replica_answers_for_its_primary(version: str, changed_at: float) -> None:
     """An event forwarded from another Region is judged by the copy that is here."""
     account = Account()
-    primary = account.put_secret("a", "v1").replace(REGION, "us-east-1")
+    touched = replicated(account, version, changed_at)
 
-    assert {subject_of(primary): "v1"} == Judge(account, [secret("a", arn=primary)])()
+    assert {subject_of(touched.arn): version} == judge_of(account, [touched])()
+    assert [touched.arn.replace("us-east-1", REGION)] == account.names("DescribeSecret")
+
+
+def test_a_replica_that_lags_is_asked_again_later() -> None:
+    """No event tells when it catches up, so the event itself has to come again."""
+    account = Account()
+    touched = replicated(account, "v1", 99.0)
+    judge = judge_of(account, [touched])
+
+    assert {} == judge()
+    assert "its replica here does not show that version yet" == str(
+        judge.refused[touched.key]
+    )
+
+
+def test_the_last_event_says_which_version_to_wait_for() -> None:
+    """Of two rotations elsewhere in one batch, the replica may show the first alone."""
+    account = Account()
+    first = replicated(account, "v2", 101.0)
+    second = replace(first, occurred_at=102.0, version="v3")
+    judge = judge_of(account, [second, first])
+
+    assert {} == judge()
+    assert {first.key} == judge.refused.keys()
+
+
+@pytest.mark.parametrize("version", ["", "v2"])
+def test_what_happened_here_is_believed_at_once(version: str) -> None:
+    """In its own Region a secret has no lag, whatever its event names."""
+    account = Account()
+    arn = account.put_secret("a", "v1")
+    touched = Touched("secretsmanager", arn, arn, 100.0, version)
+
+    assert {subject_of(arn): "v1"} == judge_of(account, [touched])()
+
+
+def test_an_event_without_a_version_believes_the_replica() -> None:
+    """Those of CloudTrail name none; they are a hint, as everywhere."""
+    account = Account()
+    touched = replace(replicated(account, "v1", 99.0), version="")
+
+    assert {subject_of(touched.arn): "v1"} == judge_of(account, [touched])()
 
 
 def test_parameters_are_asked_about_together() -> None:
@@ -104,7 +173,7 @@ def test_parameters_are_asked_about_together() -> None:
         account.put_parameter(name)
     account.put_parameter(names[2])
 
-    answers = Judge(account, map(parameter, names))()
+    answers = judge_of(account, map(parameter, names))()
 
     assert [
         answers[subject_of(parameter(name).arn)] for name in (*names[:3], names[-1])
@@ -114,11 +183,29 @@ def test_parameters_are_asked_about_together() -> None:
     assert {tuple(names[:NAMES_PER_CALL]), tuple(names[NAMES_PER_CALL:])} == set(asked)
 
 
+@pytest.mark.parametrize("tells_arn", [True, False])
+def test_another_accounts_parameter_is_not_confused_with_ours(
+    *, tells_arn: bool
+) -> None:
+    """Its events may be forwarded here; whoever holds it reads it anew after each."""
+    account = Account()
+    account.tells_arn = tells_arn
+    account.put_parameter("/p")
+    ours, theirs = parameter("/p"), parameter("/p", "999999999999")
+    answers = judge_of(account, [ours, theirs])()
+
+    assert {
+        subject_of(ours.arn): "1",
+        subject_of(theirs.arn): GONE if tells_arn else "1",
+    } == answers
+    assert [("/p",)] == account.names("DescribeParameters")[:1]
+
+
 def test_each_id_is_asked_about_once_a_call() -> None:
     """Duplicates cost nothing; a second call asks AWS anew."""
     account = Account()
     arn = account.put_secret("a", "v1")
-    judge = Judge(account, [secret("a", arn=arn)] * 3 + [parameter("/p")] * 3)
+    judge = judge_of(account, [secret("a", arn=arn)] * 3 + [parameter("/p")] * 3)
 
     before = judge()
     account.put_secret("a", "v2")
@@ -136,7 +223,7 @@ def test_a_refusal_concerns_its_secret_alone() -> None:
     denied = AwsError("AccessDeniedException", "denied")
     account.refusals["DescribeSecret", arns[0]] = denied
     touched = [secret(name, arn=arn) for name, arn in zip("ab", arns, strict=True)]
-    judge = Judge(account, touched)
+    judge = judge_of(account, touched)
 
     assert [{subject_of(arns[1]): "v1"}] * 2 == [judge(), judge()]
     assert {touched[0].key: denied} == judge.refused
@@ -158,7 +245,7 @@ def test_a_refusal_of_parameters_concerns_all_that_were_asked_about(
     account = Account()
     arn = account.put_secret("a", "v1")
     account.refusals["DescribeParameters", ("/p", "/q")] = refusal
-    judge = Judge(account, [parameter("/p"), secret("a", arn=arn), parameter("/q")])
+    judge = judge_of(account, [parameter("/p"), secret("a", arn=arn), parameter("/q")])
 
     assert {subject_of(arn): "v1"} == judge()
     assert {("ssm", "/p"): refusal, ("ssm", "/q"): refusal} == judge.refused
@@ -173,7 +260,7 @@ def test_a_name_that_aws_refuses_is_refused_alone() -> None:
     invalid = AwsError("ValidationException", "no such name can be")
     for names in [("/p", "/q", "/r"), ("/q",)]:
         account.refusals["DescribeParameters", names] = invalid
-    judge = Judge(account, map(parameter, ["/p", "/q", "/r"]))
+    judge = judge_of(account, map(parameter, ["/p", "/q", "/r"]))
     expected = {subject_of(parameter(name).arn): "1" for name in ("/p", "/r")}
 
     assert [expected] * 2 == [judge(), judge()]
@@ -190,7 +277,7 @@ def test_a_fault_of_ours_concerns_its_event_alone() -> None:
     account.change_secret("bad", ARN=bad.replace(":secret:", ":canary:"))
     account.put_parameter("/p")
     odd = Touched("ssm", "/canary", "no ARN", 0.0)
-    judge = Judge(account, [secret("bad"), secret("good"), odd, parameter("/p")])
+    judge = judge_of(account, [secret("bad"), secret("good"), odd, parameter("/p")])
 
     expected = {subject_of(good): "v1", subject_of(parameter("/p").arn): "1"}
     assert expected == judge()
