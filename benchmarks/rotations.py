@@ -156,7 +156,7 @@ def plot(outcomes: Sequence[Outcome], path: Path) -> None:
         size=10,
     )
     figure.tight_layout(rect=(0, 0.04, 1, 1))
-    figure.savefig(path, metadata={"Date": None})
+    figure.savefig(path, dpi=150, metadata={"Date": None})
     plt.close(figure)
 
 
@@ -177,6 +177,7 @@ def _panel(axes: Any, outcome: Outcome, way: str) -> None:
         histtype="stepfilled",
         color=list(piles),
         linewidth=0,
+        rasterized=True,  # thousands of steps are no outline that anybody scales
     )
     window = sorted(outcome.windows())
     axes.axvspan(0, window[len(window) // 2], color="#fff3d6", zorder=0)

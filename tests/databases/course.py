@@ -44,7 +44,8 @@ STRATEGIES: dict[str, type[Strategy]] = {
 }
 INVOCATION_SECONDS = 0.5
 _rotating = threading.Lock()
-"""One course rotates at a time: two stamps at once would cost readers one more read."""
+"""One course rotates at a time: two stamps at once would cost readers one more read,
+and with more than one a second on a sheet their dates run ahead of the clock."""
 READS = ("secretsmanager.GetSecretValue", "secretsmanager.BatchGetSecretValue")
 
 

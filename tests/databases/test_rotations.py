@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tests.support.postgres import Postgres
     from tests.support.stand_in import StandIn
 
-ROTATIONS = 6
+ROTATIONS = 4
 QUESTIONS = (0.0, 0.5, 1.5, 3.5, 7.5)
 """How long after the first refused login Secrets Manager is asked, at the earliest."""
 KINDS = [

@@ -13,6 +13,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.support.processes import wait_until
 from tests.support.stand_in import ACCOUNT, REGION, path_statement
 
 if TYPE_CHECKING:
@@ -130,6 +131,28 @@ def test_differs_tokens_are_not_idempotent(
         )
 
     assert manager.get_secret_value(SecretId=name)["SecretString"] == "canary-two"
+
+
+def test_differs_versions_are_dated_to_the_second(
+    stand_in: StandIn, make_secrets: MakeSecrets
+) -> None:
+    """CreatedDate is the version's own, not the secret's; AWS tells milliseconds too.
+
+    So a version may seem older than its rotation's last stamp for a second longer here.
+    """
+    (name,) = make_secrets("canary-old")
+    manager = stand_in.client("secretsmanager")
+    first = manager.get_secret_value(SecretId=name)["CreatedDate"]
+
+    def dated_later() -> bool:
+        manager.put_secret_value(SecretId=name, SecretString="canary-new")
+        return bool(manager.get_secret_value(SecretId=name)["CreatedDate"] > first)
+
+    wait_until(dated_later, "a version of the next second")
+    later = manager.get_secret_value(SecretId=name)["CreatedDate"]
+
+    assert 0 == later.microsecond
+    assert first == manager.describe_secret(SecretId=name)["CreatedDate"]
 
 
 def test_differs_rotation_is_a_stub(

@@ -86,7 +86,8 @@ def test_a_rotation_is_waited_out(rig: Rig) -> None:
 
     assert 8 == len(asyncio.run(main()))
     assert [0.5, 1.0] == rig.naps
-    assert 16 == len(rig.account.logins)
+    # Whose read came late may have heard that the version is refused already.
+    assert 8 + 1 <= len(rig.account.logins) <= 8 + 8
     assert 3 == sum(asked is not None for _, asked in rig.account.reads)
 
 
