@@ -285,7 +285,7 @@ def test_a_layer_for_the_other_processor(
 
     assert "error" == finding["state"]
     assert "is for arm64, the function runs on x86_64" == finding["text"]
-    assert "make layer ARCH=x86_64" in finding["fix"]
+    assert "make publish REGIONS=eu-west-1 ARCH=x86_64" in finding["fix"]
 
 
 def test_a_layer_that_nobody_knows(

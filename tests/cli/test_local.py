@@ -41,7 +41,8 @@ def test_a_function_reads_a_secret(
     first, end = json.JSONDecoder().raw_decode(result.stdout)
     second = json.loads(result.stdout[end:])
 
-    assert 0 == result.returncode, result.stderr
+    # The second one failed.
+    assert 1 == result.returncode, result.stderr
     assert {"status": 200, "body": {"length": 6, "name": "local"}} == first
     assert "Error" in second["body"]["errorType"]
     assert "canary" not in result.stdout + result.stderr

@@ -281,6 +281,42 @@ def test_the_invalidator_may_all_that_it_does(stack: Stack) -> None:
     stack.log(elsewhere(stack.stamping, stack))
 
 
+def told(lines: list[str]) -> dict[tuple[str, str, str], dict[str, str]]:
+    """What CloudWatch makes of a log: a metric's dimensions by all its names."""
+    found = {}
+    for document in (json.loads(line) for line in lines if '"_aws"' in line):
+        for about in document["_aws"]["CloudWatchMetrics"]:
+            for metric in about["Metrics"]:
+                (names,) = about["Dimensions"]
+                key = (about["Namespace"], metric["Name"], document["service"])
+                found[key] = {name: document[name] for name in names}
+    return found
+
+
+def test_alarms_and_dashboard_look_for_what_it_tells(stack: Stack) -> None:
+    """Namespace, name and dimensions are those of the metrics in its own log."""
+    stack.stamp()
+    stack.deployment.invoke({"source": "nobody"})
+    service = f"invalidator-{stack.namespace}"
+    resources = rendered(transformed(), Namespace=stack.namespace)["Resources"]
+    alarms = [
+        each["Properties"] for each in resources.values() if "Alarm" in each["Type"]
+    ]
+    own = {
+        each["MetricName"]: {one["Name"]: one["Value"] for one in each["Dimensions"]}
+        for each in alarms
+        if each["Namespace"] == "rotaware"
+    }
+    metrics = told(stack.deployment.log_lines())
+
+    assert {"EventToStampLag", "SheetFullness"} == own.keys()
+    for name, dimensions in own.items():
+        assert dimensions == metrics["rotaware", name, service]
+    # The dashboard searches for one dimension more than it names.
+    assert {"service", "reason"} == metrics["rotaware", "EventsIgnored", service].keys()
+    assert "{rotaware,reason,service}" in json.dumps(resources["Dashboard"])
+
+
 @pytest.mark.parametrize("right", rights("Role"), ids=str)
 def test_the_invalidator_needs_each_right(
     stacks: dict[str, Stack], right: Right

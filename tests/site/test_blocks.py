@@ -13,6 +13,7 @@ import importlib
 import importlib.util
 import itertools
 import json
+import os
 import re
 import shlex
 from pathlib import Path
@@ -97,6 +98,10 @@ def blocks() -> Iterator[Block]:
 
 
 CLI: Any = create_clidriver()
+# Found once, its data is not looked for again. The variable that says where it lies
+# would change how boto3 behaves in every other test.
+CLI._get_command_table()
+os.environ.pop("AWS_DATA_PATH", None)
 BLOCKS = list(blocks())
 IDS = [f"{number}-{block.page}-{block.kind}" for number, block in enumerate(BLOCKS)]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rotaware.cli import findings, function_findings
 from rotaware.cli.comparison import compare
+from rotaware.cli.findings import ERROR
 from rotaware.cli.function import (
     place_of,
     questions,
@@ -89,8 +90,9 @@ class _Doctor:
     def stack(self, name: str) -> None:
         """What CloudFormation has made, and whether that is as it was made."""
         stack = read_stack(self._aws, name)
-        self.found += findings.of_stack(name, stack)
-        if stack is None or not stack.function_name:
+        (finding,) = findings.of_stack(name, stack)
+        self.found.append(finding)
+        if stack is None or finding.state == ERROR:
             return
         function = stack.function_name
         self.look("queue", lambda: self._queue(stack))

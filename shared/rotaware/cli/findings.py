@@ -79,15 +79,15 @@ def of_stack(name: str, stack: Stack | None) -> list[Finding]:
         text = f"there is no stack {name} here"
         fix = "deploy infra/template.yaml, or use --stack or --region"
         return [Finding(ERROR, about, text, fix)]
-    if not stack.function_name:
-        text = f"{name} has no function: it is no stack of rotaware, or half-made"
-        return [Finding(ERROR, about, text, f"{_REDEPLOY}, or use --stack")]
     if stack.status in _MUST_GO:
         fix = (
             f"aws cloudformation describe-stack-events --stack-name {name} tells why;"
-            f" put that right, delete the stack, and deploy it again"
+            " put that right, delete the stack, and deploy it again"
         )
         return [Finding(ERROR, about, f"{name} is in state {stack.status}", fix)]
+    if not stack.function_name:
+        text = f"{name} has no function: it is no stack of rotaware, or half-made"
+        return [Finding(ERROR, about, text, f"{_REDEPLOY}, or use --stack")]
     if "ROLLBACK" in stack.status or "FAILED" in stack.status:
         fix = (
             f"aws cloudformation describe-stack-events --stack-name {name} tells why;"

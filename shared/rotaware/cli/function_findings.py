@@ -80,7 +80,8 @@ def _of_layer(function: Function, layer: Layer) -> Finding:
         return Finding(WARNING, about, text, fix)
     if own not in layer.architectures:
         text = f"is for {', '.join(layer.architectures)}, the function runs on {own}"
-        fix = f"make layer ARCH={own}, publish that, and use it instead"
+        region = layer.arn.split(":")[3]
+        fix = f"make publish REGIONS={region} ARCH={own}; use that layer instead"
         return Finding(ERROR, about, text, fix)
     if "python" in layer.name and not _runs_sources(function.runtime):
         text = f"needs Python 3.{OLDEST_PYTHON} or newer, not {function.runtime}"

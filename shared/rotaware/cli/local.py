@@ -75,7 +75,7 @@ def local(  # noqa: PLR0913  a function has as many settings
     """Run a function on this machine with the built layer, against AWS.
 
     HANDLER is as in its configuration, such as app.handler. Without --event it serves
-    until it is interrupted.
+    until it is interrupted. The status is 1 if an invocation failed.
     """
     texts = [_event(text) for text in events]
     program = emulator.find_emulator(emulator_path, Path.home())
@@ -113,9 +113,11 @@ def _serve(
     *,
     as_json: bool,
 ) -> None:
+    failed = False
     for event in events:
         answer = running.invoke(event, timeout + STARTS_WITHIN_SECONDS)
         output.print_json(answer._asdict() if as_json else answer.body)
+        failed |= answer.failed
     if not events:
         url = f"http://127.0.0.1:{port}{INVOCATIONS}"
         click.echo(f"invoke it with: curl -d '{{}}' {url}", err=True)
@@ -123,6 +125,8 @@ def _serve(
             running.wait()
         except KeyboardInterrupt:
             click.echo("stopping", err=True)
+    if failed:
+        sys.exit(1)
 
 
 def _event(text: str) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rotaware.clock import Clock
 
 INVOCATIONS = "/2015-03-31/functions/function/invocations"
+OK = 200
 STARTS_WITHIN_SECONDS = 20.0
 STOPS_WITHIN_SECONDS = 5.0
 _POLL_SECONDS = 0.02
@@ -30,6 +31,13 @@ class Answer(NamedTuple):
 
     status: int
     body: Any
+
+    @property
+    def failed(self) -> bool:
+        """Whether the function raised an error, or could not be run."""
+        shape = {"errorMessage", "errorType"}
+        raised = isinstance(self.body, dict) and shape <= self.body.keys()
+        return raised or self.status != OK
 
 
 class Running:

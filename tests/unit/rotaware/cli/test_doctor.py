@@ -111,7 +111,12 @@ def test_old_stamps() -> None:
 
 
 @pytest.mark.parametrize(
-    "stack", [AwsError("ValidationError", "none"), {"Stacks": [{"StackStatus": "X"}]}]
+    "stack",
+    [
+        AwsError("ValidationError", "none"),
+        {"Stacks": [{"StackStatus": "X"}]},
+        {"Stacks": [{"StackStatus": "ROLLBACK_COMPLETE", "Outputs": [OUTPUT]}]},
+    ],
 )
 def test_no_stack(stack: Any) -> None:
     """The default sheet is looked at, and a function's own is not compared."""

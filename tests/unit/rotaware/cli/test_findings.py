@@ -28,7 +28,11 @@ GOOD_STACK = Stack("s", "UPDATE_COMPLETE", "f", (GOOD_RULE,))
         (GOOD_STACK._replace(function_name=""), ERROR, "--stack"),
         (GOOD_STACK._replace(status="UPDATE_ROLLBACK_FAILED"), WARNING, "events"),
         (GOOD_STACK._replace(status="CREATE_FAILED"), ERROR, "delete the stack"),
-        (GOOD_STACK._replace(status="ROLLBACK_COMPLETE"), ERROR, "describe-stack"),
+        (
+            GOOD_STACK._replace(status="ROLLBACK_COMPLETE", function_name=""),
+            ERROR,
+            "delete the stack",
+        ),
         (GOOD_STACK._replace(status="UPDATE_ROLLBACK_COMPLETE"), WARNING, "again"),
         (GOOD_STACK, OK, ""),
     ],

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from click.testing import Result
 
 
+WRONG = {
+    '"raise"': Answer(200, {"errorMessage": "no", "errorType": "ValueError"}),
+    '"crash"': Answer(502, "the runtime ended"),
+}
+
+
 class Local:
     """Stands for the started function; remembers what became of it."""
 
@@ -35,6 +41,8 @@ class Local:
 
     def invoke(self, event: str, _: float) -> Answer:
         self.events.append(event)
+        if event in WRONG:
+            return WRONG[event]
         return Answer(200, {"got": json.loads(event)})
 
     def wait(self) -> None:
@@ -101,6 +109,18 @@ def test_local_as_json(run: Callable[..., Result], tmp_path: Path) -> None:
     assert {"status": 200, "body": {"got": 1}} == json.loads(result.stdout)
     assert [str(python), "-m", "awslambdaric", "app.handler"] == made[0].command[-4:]
     assert "AWS_ENDPOINT_URL" not in made[0].variables
+
+
+@pytest.mark.parametrize("event", WRONG)
+def test_an_invocation_that_fails(run: Callable[..., Result], event: str) -> None:
+    """Its answer is shown, those after it too, and the status is 1."""
+    options = ("--runtime", "x", "--event", event, "--event", "1")
+    result = run("local", "app.handler", *options)
+
+    assert 1 == result.exit_code
+    assert json.dumps(WRONG[event].body, indent=2) in result.stdout
+    assert '"got": 1' in result.stdout
+    assert made[0].stopped
 
 
 @pytest.mark.parametrize("interrupted", [False, True])
