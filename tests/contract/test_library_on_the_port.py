@@ -140,7 +140,7 @@ def test_a_version_that_failed_is_asked_for_once_more(
         (("get_secret", ""), errors.AwsError, "secretId"),
         (("get_secret", "a\nb"), errors.AwsError, "printable"),
         (("get_secret", "x" * 3000), errors.AwsError, "2048"),
-        (("get_variable", "OTHER"), errors.AwsError, "list it there if it holds KMS"),
+        (("get_variable", "OTHER"), errors.AwsError, "list it there, or give it"),
     ],
 )
 def test_an_error_says_which_name_and_what_to_do(

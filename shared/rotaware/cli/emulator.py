@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
 FUNCTION_NAME = "local"
 MEMORY_MEGABYTES = 512
-# The sandbox lays its own over these, so nothing that it needs may lie there.
-_HIDDEN = ("/opt", "/tmp", "/var")  # noqa: S108  places, not files
+# The sandbox lays its own over these. What it needs there is bound over that again,
+# but not on the layer, which is read-only.
+_EMPTIED = ("/tmp", "/var")  # noqa: S108  places, not files
+_LAYER = "/opt"
 _FLAGS = ("--mount", "--propagation", "private", "--pid", "--fork", "--kill-child")
 _AS_ROOT = ("unshare", *_FLAGS, "sh", "-c")
 _AS_USER = ("unshare", "--user", "--map-root-user", *_FLAGS, "sh", "-c")
@@ -64,6 +66,7 @@ class Parts(NamedTuple):
         layer: The folder that becomes /opt.
         emulator: The emulator's program.
         runtime: The command that runs the function.
+        kept: Folders that shall be in the sandbox where they are outside.
     """
 
     handler: str
@@ -71,6 +74,7 @@ class Parts(NamedTuple):
     layer: Path
     emulator: Path
     runtime: tuple[str, ...]
+    kept: tuple[Path, ...] = ()
 
 
 def find_emulator(given: Path | None, home: Path) -> Path:
@@ -160,15 +164,22 @@ def python_runtime(program: Path) -> tuple[str, ...]:
     """The command that runs Python functions: Lambda's own client for Python.
 
     Raises:
-        LocalError: This Python lies where the sandbox lays something else.
+        LocalError: This Python lies where the sandbox lays the layer.
     """
-    for hidden in _HIDDEN:
-        if program.is_relative_to(hidden):
-            raise LocalError(
-                f"{program} lies in {hidden}, which is another one for the function;"
-                " use a Python elsewhere with --python"
-            )
+    if program.is_relative_to(_LAYER):
+        raise LocalError(
+            f"{program} lies in {_LAYER}, which is the layer for the function; use a"
+            " Python elsewhere with --python"
+        )
     return (str(program), "-m", "awslambdaric")
+
+
+def kept_for(program: Path) -> tuple[Path, ...]:
+    """What of a Python would be hidden: its environment, and what that stands on."""
+    homes = dict.fromkeys((program.parent.parent, program.resolve().parent.parent))
+    return tuple(
+        home for home in homes if any(home.is_relative_to(each) for each in _EMPTIED)
+    )
 
 
 def command(
@@ -179,6 +190,7 @@ def command(
         "/opt": parts.layer,
         "/var/task": parts.code.resolve(),
         "/var/rapid": parts.emulator.parent,
+        **{str(folder): folder for folder in parts.kept},
     }
     bound = [text for place, source in places.items() for text in (source, place)]
     return [

@@ -82,16 +82,14 @@ def local(  # noqa: PLR0913  a function has as many settings
     own = {**_assignments(variables), **account.credentials()}
     if account.endpoint_url:
         own["AWS_ENDPOINT_URL"] = account.endpoint_url
-    started = (
-        tuple(runtime.split())
-        if runtime
-        else emulator.python_runtime(python.absolute())
-    )
+    python = python.absolute()
+    started = tuple(runtime.split()) if runtime else emulator.python_runtime(python)
+    kept = () if runtime else emulator.kept_for(python)
     with (
         emulator.unpacked_layer(layer) as folder,
         tempfile.TemporaryDirectory(prefix="rotaware-local-") as stage,
     ):
-        parts = emulator.Parts(handler, code, folder, program, started)
+        parts = emulator.Parts(handler, code, folder, program, started, kept)
         unshare = emulator.namespaces(emulator.succeeds)
         at = port or emulator.free_port()
         api = emulator.free_port()

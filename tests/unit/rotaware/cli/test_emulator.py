@@ -140,11 +140,24 @@ def test_a_python() -> None:
     assert ("/usr/bin/python3", "-m", "awslambdaric") == found
 
 
-@pytest.mark.parametrize("place", ["/opt/py", "/tmp/v/py", "/var/py"])  # noqa: S108
-def test_a_python_that_would_be_hidden(place: str) -> None:
+def test_a_python_where_the_layer_lies() -> None:
     """Something else lies there for the function."""
     with pytest.raises(LocalError, match="--python"):
-        emulator.python_runtime(Path(place))
+        emulator.python_runtime(Path("/opt/py"))
+
+
+def test_a_python_that_would_be_hidden(tmp_path: Path) -> None:
+    """Its environment stays where it is; another Python's needs no help."""
+    program = tmp_path / "bin" / "python"
+    program.parent.mkdir()
+    program.symlink_to("/usr/bin/env")
+    kept = emulator.kept_for(program)
+    found = emulator.command(
+        PARTS._replace(kept=kept), ["unshare", "sh", "-c"], Path("/stage"), 1, 2
+    )
+
+    assert ((tmp_path,), ()) == (kept, emulator.kept_for(Path("/usr/bin/env")))
+    assert f"/tools /var/rapid {tmp_path} {tmp_path} --" in " ".join(found)
 
 
 def test_variables() -> None:

@@ -100,11 +100,9 @@ def test_local_as_json(run: Callable[..., Result], tmp_path: Path) -> None:
     """With the status; a Python function is run by awslambdaric."""
     python = tmp_path / "python"
     python.write_text("")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(emulator, "_HIDDEN", ())
-        result = run(
-            "local", "app.handler", "--event", "1", "--json", "--python", str(python)
-        )
+    result = run(
+        "local", "app.handler", "--event", "1", "--json", "--python", str(python)
+    )
 
     assert {"status": 200, "body": {"got": 1}} == json.loads(result.stdout)
     assert [str(python), "-m", "awslambdaric", "app.handler"] == made[0].command[-4:]
