@@ -1141,9 +1141,10 @@ def no_descriptors() -> Iterator[None]:
     """Nothing can be opened during the block, nor accepted."""
     gc.collect()  # what it would close later would be free then
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    free = os.dup(0)
-    held = [free]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (free + 1, hard))
+    # No lower: what is closed during the block must be free for others.
+    highest = max(map(int, os.listdir("/proc/self/fd")))  # noqa: PTH208  no paths
+    held: list[int] = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, hard))
     try:
         with suppress(OSError):
             while True:
