@@ -97,7 +97,7 @@ snippets: $(VENV) ## the CDK and what else renders infra/snippets, for the tests
 	@$(BIN)/python -m infra.snippets.tools
 
 servers: ## PostgreSQL, MariaDB and Redis, for the tests to start
-	@sh infra/toolchain/debian.sh pg_ctlcluster:postgresql mariadb-install-db:mariadb-server-core redis-server
+	@sh infra/toolchain/debian.sh pg_ctlcluster:postgresql mariadb-install-db:mariadb-server-core my_print_defaults:mariadb-client-core redis-server
 
 rotations: $(VENV) $(EMULATOR) layer invalidator servers ## 100 rotations of each kind under constant logins; writes table and plot into docs
 	@PYTHONPATH=shared:. $(BIN)/python -m benchmarks.rotations
