@@ -29,7 +29,9 @@ NODE = BUILD / "runtimes" / "node" / "bin" / "node"
 LEGACY = free_port()
 ARN = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:shop/db-aB3dE9"
 
-needs_node = pytest.mark.skipif(not NODE.exists(), reason="make runtimes, as root")
+needs_node = pytest.mark.skipif(
+    not NODE.exists(), reason="no Node.js: run `make runtimes`, as root"
+)
 
 
 @pytest.fixture(scope="module")

@@ -19,12 +19,16 @@ from tests.support.postgres import Postgres
 from tests.support.redis_server import RedisServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.support.database_server import DatabaseServer
 
 RIGHT, WRONG = "canary-right", "canary-wrong"
-SERVERS = {"postgres": Postgres, "mariadb": Mariadb, "redis": RedisServer}
+SERVERS: dict[str, Callable[[], DatabaseServer]] = {
+    "postgres": Postgres,
+    "mariadb": Mariadb,
+    "redis": RedisServer,
+}
 
 
 class Raised(NamedTuple):

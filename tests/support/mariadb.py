@@ -10,7 +10,7 @@ import pytest
 from tests.support.database_server import (
     ADMIN_PASSWORD,
     HOST,
-    DatabaseServer,
+    LoggingServer,
     program,
 )
 
@@ -35,7 +35,7 @@ OPTIONS = (
 )
 
 
-class Mariadb(DatabaseServer):
+class Mariadb(LoggingServer):
     """A running MariaDB; its administrator is ``administrator``."""
 
     engine = "mariadb"

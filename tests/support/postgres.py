@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from tests.support.database_server import ADMIN_PASSWORD, DatabaseServer, program
+from tests.support.database_server import ADMIN_PASSWORD, LoggingServer, program
 
 if TYPE_CHECKING:
     from typing import LiteralString
@@ -42,7 +42,7 @@ OPTIONS = {
 }
 
 
-class Postgres(DatabaseServer):
+class Postgres(LoggingServer):
     """A running PostgreSQL; its administrator is ``postgres``."""
 
     engine = "postgres"
